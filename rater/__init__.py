@@ -1,0 +1,1 @@
+"""The engine: money, tariffs, rating, wallets and the pipeline that joins them."""

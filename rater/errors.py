@@ -1,0 +1,33 @@
+"""The engine's error tree.
+
+RaterError
+ +- SettingError        a setting is wrong; names it
+ +- CatalogueError      a tariff or plan file is wrong; carries every mistake
+ +- UnsafeRedisError    Redis is set up so that an acknowledged debit could be lost; names the setting
+ +- WalletError         a wallet command cannot be carried out; says why
+ +- PartsError          an embedded or external part (Redis, ClickHouse, Kafka) did not start or answer
+"""
+
+
+class RaterError(Exception):
+    """Anything the engine reports to a person; its text is a sentence that says what to do."""
+
+
+class SettingError(RaterError):
+    """A setting is wrong."""
+
+
+class CatalogueError(RaterError):
+    """A tariff or plan file is wrong."""
+
+
+class UnsafeRedisError(RaterError):
+    """Redis could lose what it acknowledged."""
+
+
+class WalletError(RaterError):
+    """A wallet command cannot be carried out."""
+
+
+class PartsError(RaterError):
+    """A part the engine needs did not start or answer."""

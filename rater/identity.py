@@ -1,0 +1,44 @@
+"""Who an event is, what it says, and which delivery brought it: three short digests the wallet's call compares.
+
+Identity (16 bytes) is of (tenant, source, id). The fingerprint (8 bytes) is of the normalised fields that decide the
+charge, so a copy through another format is a duplicate, not a conflict. The delivery token (12 bytes) names the place
+at a door: the same token again is a redelivery, another is a duplicate.
+"""
+
+from hashlib import blake2b
+
+from schemas.usage import Usage
+
+IDENTITY_BYTES = 16
+FINGERPRINT_BYTES = 8
+TOKEN_BYTES = 12
+#: Doors that cannot redeliver (HTTP, commands) bring no token: every repeat is a duplicate.
+NO_TOKEN = bytes(TOKEN_BYTES)
+
+
+def identity(tenant: str, source: str, event_id: str) -> bytes:
+    """16-byte digest of the identity; the lengths are hashed in, so ("a", "bc") and ("ab", "c") differ."""
+    text = f"{len(tenant)}:{len(source)}:{tenant}{source}{event_id}"
+    return blake2b(text.encode(), digest_size=IDENTITY_BYTES).digest()
+
+
+def fingerprint(usage: Usage, subscriber: str) -> bytes:
+    """8-byte digest of the fields that decide the charge.
+
+    `subscriber` is the resolved one, so that a copy that names the SIM by IMSI instead of ICCID has the same digest.
+    """
+    decisive = (
+        subscriber, usage.service, usage.kind, usage.direction, usage.session_id, usage.mcc, usage.mnc, usage.country,
+        usage.called_number, usage.destination_country, usage.quantity, usage.start_ms, usage.end_ms,
+    )  # fmt: skip
+    return blake2b(repr(decisive).encode(), digest_size=FINGERPRINT_BYTES).digest()
+
+
+def door_digest(door: str) -> bytes:
+    """6-byte digest of a door's name; compute it once per batch and add the position with `token`."""
+    return blake2b(door.encode(), digest_size=TOKEN_BYTES - 6).digest()
+
+
+def token(door: bytes, position: int) -> bytes:
+    """12-byte delivery token from a door's digest and a position (below 2^48) there."""
+    return door + position.to_bytes(6, "big")

