@@ -1,4 +1,4 @@
-"""Events that could not be decided: parked (to be repaired and replayed) and dead letters. Both keep the raw bytes."""
+"""Events that could not be decided: parked (to be repaired and replayed) and dead letters. Both keep the event whole."""
 
 import msgspec
 
@@ -14,10 +14,8 @@ class ParkedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     door: str
     position: int
     parked_ms: int
-    #: The bytes as they came in, and the format that reads them ("usage", "emnify", "1nce", "cloudevents").
+    #: The event itself, normalised: a JSON object of schemas.usage.Usage, in base64 as all bytes in JSON here.
     raw: bytes
-    format: str = "usage"
-    subscriber: str = ""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,53 @@
+"""Catalogues that decided in the past, kept beside the wallets, so that a lost record is rebuilt as it was."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from rater.catalogue import Catalogue
+from rater.errors import CatalogueError
+from rater.pipeline.batch import Payer, Rated
+from rater.rating.rate import rate
+
+KEY = "rater:catalogues"
+#: A verdict names its catalogue by the first bytes of the digest.
+NAME_BYTES = 4
+
+
+class Catalogues:
+    """The catalogue in force, and on demand those before it."""
+
+    def __init__(self, redis: Redis, current: Catalogue) -> None:
+        self._redis = redis
+        self._known = {current.digest[:NAME_BYTES]: current}
+        self.current = current
+
+    async def keep(self) -> None:
+        """Store the catalogue in force; must be done before it decides anything."""
+        await self._redis.hset(KEY, self.current.digest[:NAME_BYTES], self.current.sources())  # type: ignore[misc, arg-type]
+
+    async def get(self, name: bytes) -> Catalogue:
+        """The catalogue with this digest prefix.
+
+        Raises:
+            CatalogueError: nobody kept it.
+        """
+        if name not in self._known:
+            sources = await self._redis.hget(KEY, name)  # type: ignore[misc, arg-type]
+            if sources is None:
+                raise CatalogueError(f"the catalogue {name.hex()} that decided an event is not kept in Redis ({KEY})")
+            self._known[name] = Catalogue.from_sources(sources)
+        return self._known[name]
+
+    async def restore(self, event: Rated) -> None:
+        """Give a redelivered event the plan, tariff and charge of the catalogue that decided it."""
+        decision, payer = event.decision, event.payer
+        if decision is None or decision.catalogue == self.current.digest[:NAME_BYTES]:
+            return
+        catalogue = await self.get(decision.catalogue)
+        plan = catalogue.plan(payer.assignment.plan, event.usage.start_ms)
+        if plan is None:
+            raise CatalogueError(f'catalogue {decision.catalogue.hex()} has no plan "{payer.assignment.plan}"')
+        event.payer = Payer(payer.subscriber, payer.assignment, plan, catalogue.tariff(plan.tariff))
+        event.charge = rate(event.payer.tariff, event.usage, {}, event.payer.zone)
+        event.assumed = (0,) * len(event.charge.uses)

@@ -1,0 +1,129 @@
+"""Second stage: the one call that decides, and the second look at whatever was assumed wrongly.
+
+A stale answer changed nothing. Its events are rated again from what the shard really has and sent again, in their
+order; after `TOGETHER_MAX` rounds one by one, and never dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rater.errors import WalletError
+from rater.pipeline.batch import Fault, Faulted, Rated, Work
+from rater.pipeline.catalogues import Catalogues
+from rater.pipeline.counters import CounterView
+from rater.pipeline.prepare import Preparer
+from rater.pipeline.recall import Recall
+from rater.wallet.entry import Stale
+from rater.wallet.store import WalletStore
+from schemas.fates import Fate, Reason
+
+#: Rounds in which all stale events are sent together. Two workers on one wallet need two or three.
+TOGETHER_MAX = 5
+#: Then the serial lane: tries for one event alone. Losing a hundred races in a row is a fault, not a race.
+ALONE_MAX = 100
+
+_PARKED = {"no_wallet": Reason.NO_WALLET, "currency": Reason.CURRENCY_MISMATCH}
+
+
+class Charger:
+    """Sends entries to the wallets until each has its decision."""
+
+    def __init__(
+        self, store: WalletStore, preparer: Preparer, counters: CounterView, recall: Recall, past: Catalogues
+    ) -> None:
+        self._store = store
+        self._preparer = preparer
+        self._counters = counters
+        self._recall = recall
+        self._past = past
+
+    async def charge(self, work: Work) -> None:
+        """Decide every open event of the batch. May be repeated after a failure: what was decided is found again."""
+        events = [event for event in work.rated() if event.is_open]
+        await self._recall.recall(events)
+        for event in events:
+            if not event.is_open:
+                self._take_back(event)
+        stale = await self._send([event for event in events if event.is_open], work.batch.now_ms)
+        for _ in range(TOGETHER_MAX):
+            if not stale:
+                break
+            stale = await self._send(stale, work.batch.now_ms)
+        while stale:
+            stale = await self._serial(stale, work.batch.now_ms)
+        for event in events:
+            if event.is_redelivery:
+                await self._past.restore(event)
+
+    async def _serial(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:
+        head, rest = list(events[:1]), list(events[1:])
+        for _ in range(ALONE_MAX):
+            head = await self._send(head, now_ms)
+            if not head:
+                return rest
+        raise WalletError(f"no stable wallet to charge for {head[0].entry.cause} after {ALONE_MAX} tries")
+
+    async def _send(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:
+        """One call; answers the events to send again, already rated again."""
+        if not events:
+            return []
+        again: list[tuple[Rated, Stale]] = []
+        answers = await self._store.apply([event.entry for event in events], now_ms=now_ms)
+        for event, answer in zip(events, answers, strict=True):
+            if isinstance(answer, Stale):
+                again.append((event, answer))
+                continue
+            event.decision = answer
+            if answer.known or answer.fate is not Fate.RATED:
+                self._take_back(event)
+        return await self._second_look(again) if again else []
+
+    async def _second_look(self, again: Sequence[tuple[Rated, Stale]]) -> list[Rated]:
+        for event, _ in again:
+            self._take_back(event)
+        for event, stale in again:
+            if stale.why == "counters":
+                counters = self._counters.of(event.usage.tenant, event.payer.subscriber.id)
+                self._counters.replace(counters, event.charge.uses, stale.counters)
+            elif stale.why in _PARKED:
+                detail = f"wallet {event.entry.wallet}: {stale.why.replace('_', ' ')}"
+                event.fault = Fault.of_usage(event.usage, _PARKED[stale.why], detail)
+            elif stale.why == "epoch":
+                raise WalletError("the wallets were restored to an earlier state; they must be replayed first")
+        if any(stale.why == "assignment" for _, stale in again):
+            await self._resolve_again(again)
+        for event, _ in again:
+            if event.is_open:
+                self._rate_again(event)
+        return [event for event, _ in again if event.is_open]
+
+    async def _resolve_again(self, again: Sequence[tuple[Rated, Stale]]) -> None:
+        """Look up who pays anew; where the directory is ahead of the shard (a move was cut short), finish the move."""
+        directory = self._preparer.directory
+        for event, _ in again:
+            directory.forget(event.usage.tenant, event.payer.subscriber.id)
+        behind = {}
+        payers = await self._preparer.resolve([event.usage for event, _ in again])
+        for (event, stale), payer in zip(again, payers, strict=True):
+            if isinstance(payer, Fault):
+                event.fault = payer
+                continue
+            event.payer = payer
+            subscriber = payer.subscriber
+            if stale.why == "assignment" and stale.subscriber_version < subscriber.version:
+                behind[subscriber.tenant, subscriber.id] = subscriber
+        for subscriber in behind.values():
+            await directory.repair(subscriber)
+
+    def _rate_again(self, event: Rated) -> None:
+        rated = self._preparer.rate(event.raw, event.usage, event.payer)
+        if isinstance(rated, Faulted):
+            event.fault = rated.fault
+        else:
+            event.charge, event.assumed, event.entry = rated.charge, rated.assumed, rated.entry
+
+    def _take_back(self, event: Rated) -> None:
+        if event.charge.uses:
+            counters = self._counters.of(event.usage.tenant, event.payer.subscriber.id)
+            self._counters.take_back(counters, event.charge.uses)

@@ -1,0 +1,57 @@
+"""The three stages as one: a batch of raw events in, one verdict for each and the messages to publish out.
+
+    prepare   decode, check, resolve, rate       nothing is changed; a crash here leaves nothing behind
+    charge    the wallet's atomic call           a crash after it: the event comes again, its verdict is remembered
+    settle    build records from the verdicts    pure; a crash here or before delivery: the same records, rebuilt
+
+Then the door publishes the outputs, and only when they are delivered acknowledges the batch. Stages may overlap:
+`prepare` of the next batch while `charge` of this one waits, as long as each stage keeps the order of batches.
+"""
+
+from __future__ import annotations
+
+from rater.directory import Directory
+from rater.pipeline.batch import Batch, Work
+from rater.pipeline.catalogues import Catalogues
+from rater.pipeline.charge import Charger
+from rater.pipeline.counters import CounterView
+from rater.pipeline.prepare import Limits, Preparer
+from rater.pipeline.recall import OldIds, Recall
+from rater.pipeline.settle import Outputs, settle
+from rater.wallet.store import WalletStore
+
+
+class Pipeline:
+    """One per process; doors share it."""
+
+    def __init__(
+        self,
+        store: WalletStore,
+        directory: Directory,
+        catalogues: Catalogues,
+        limits: Limits | None = None,
+        old_ids: OldIds | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        counters = CounterView()
+        self._preparer = Preparer(catalogues.current, directory, counters, limits)
+        recall = Recall(store, limits.future_ms, old_ids)
+        self._charger = Charger(store, self._preparer, counters, recall, catalogues)
+
+    async def prepare(self, batch: Batch) -> Work:
+        """Decode and rate; changes nothing."""
+        return await self._preparer.prepare(batch)
+
+    async def charge(self, work: Work) -> Work:
+        """Decide: the one place where money moves."""
+        await self._charger.charge(work)
+        return work
+
+    @staticmethod
+    def settle(work: Work) -> Outputs:
+        """Build the messages and verdicts of a decided batch."""
+        return settle(work)
+
+    async def process(self, batch: Batch) -> Outputs:
+        """All three, for a door that takes one batch at a time."""
+        return self.settle(await self.charge(await self.prepare(batch)))

@@ -1,0 +1,57 @@
+"""Earlier decisions that the wallet's own shard cannot know: made in another shard, or too long ago for Redis.
+
+A SIM that moved to another wallet may have been charged where it was before; an event older than the verdict memory
+may have been charged in a generation that is gone from Redis, and is looked up in ClickHouse. One query a batch each.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from rater.errors import PartsError
+from rater.pipeline.batch import Rated
+from rater.wallet.store import WalletStore
+
+#: Looks up ids in ClickHouse: (tenant, [(source, id)]) -> hex fingerprint of those decided before.
+OldIds = Callable[[str, Sequence[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], str]]]
+
+
+class Recall:
+    """Finds what was decided elsewhere, before the wallet is asked."""
+
+    def __init__(self, store: WalletStore, future_ms: int, old_ids: OldIds | None) -> None:
+        self._store = store
+        self._future_ms = future_ms
+        self._old_ids = old_ids
+
+    async def recall(self, events: Sequence[Rated]) -> None:
+        """Set the decision, or the old fingerprint, of each event that has one; usually none is even looked up."""
+        moved: defaultdict[int, list[Rated]] = defaultdict(list)
+        old: defaultdict[str, list[Rated]] = defaultdict(list)
+        for event in events:
+            tenant, shard = event.usage.tenant, self._store.shard_of(event.usage.tenant, event.entry.wallet)
+            if len(event.payer.subscriber.assignments) > 1:
+                wallets = {assignment.wallet for assignment in event.payer.subscriber.assignments}
+                for other in {self._store.shard_of(tenant, wallet) for wallet in wallets} - {shard}:
+                    moved[other].append(event)
+            if event.usage.end_ms - self._future_ms < self._store.slow_lane_before_ms(shard):
+                old[tenant].append(event)
+        for shard, found in moved.items():
+            await self._ask_shard(shard, found)
+        for tenant, found in old.items():
+            await self._ask_clickhouse(tenant, found)
+
+    async def _ask_shard(self, shard: int, events: Sequence[Rated]) -> None:
+        decisions = await self._store.lookup(shard, [event.entry.identity for event in events])
+        for event, decision in zip(events, decisions, strict=True):
+            event.decision = event.decision or decision
+
+    async def _ask_clickhouse(self, tenant: str, events: Sequence[Rated]) -> None:
+        if self._old_ids is None:
+            raise PartsError("usage is older than the ids Redis remembers, and there is no ClickHouse to look it up in")
+        ids = [(event.usage.source, event.usage.id) for event in events]
+        decided = await self._old_ids(tenant, ids)
+        for event, key in zip(events, ids, strict=True):
+            if key in decided:
+                event.old_fingerprint = bytes.fromhex(decided[key])

@@ -1,0 +1,131 @@
+"""Settings: one documented file (config/rater.toml), environment overrides, and an error that names what is wrong.
+
+`RATER_REDIS_URL` overrides `url` in `[redis]`, `RATER_INTAKE_TOO_OLD_DAYS` `too_old_days` in `[intake]`, and so on.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from rater.errors import SettingError
+
+#: Where the data files of this package stand: beside the package, in a checkout and when installed.
+CONFIG = Path(__file__).resolve().parent.parent / "config"
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the settings file; a key it does not know is an error."""
+
+
+class EngineSettings(Section):
+    """What runs where."""
+
+    #: "embedded" starts Redis and ClickHouse from wheels; "distributed" uses the servers named below.
+    mode: Literal["embedded", "distributed"] = "embedded"
+    data: str = "data"
+    catalogue: str = str(CONFIG)
+    #: Fixed when the wallets are created.
+    shards: Annotated[int, Meta(ge=1, le=1024)] = 8
+    durability: Literal["process", "machine", "replica"] = "process"
+
+
+class RedisSettings(Section):
+    """The wallets' server, where the engine does not start its own."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    cluster: bool = False
+
+
+class KafkaSettings(Section):
+    """The topics in and out. `prefix` goes before every topic the engine writes ("rater.rated")."""
+
+    bootstrap: str = "127.0.0.1:9092"
+    usage_topic: str = "usage"
+    commands_topic: str = "wallet-commands"
+    group: str = "rater"
+    prefix: str = "rater."
+    partitions: Count = 8
+
+
+class ClickHouseSettings(Section):
+    """The invoicing store, where the engine does not start its own."""
+
+    url: str = "clickhouse://default@127.0.0.1:9000/rater"
+
+
+class IntakeSettings(Section):
+    """How usage comes in."""
+
+    format: Literal["auto", "usage", "cloudevents", "emnify", "1nce"] = "auto"
+    #: For formats that carry none.
+    tenant: str = ""
+    source: str = ""
+    batch_events: Annotated[int, Meta(ge=1, le=4000)] = 3000
+    too_old_days: Count = 90
+    future_hours: Count = 24
+    #: Ids are remembered in Redis at least this long; older ones are looked up in ClickHouse.
+    memory_days: Count = 3
+
+
+class MetricsSettings(Section):
+    """Where Prometheus scrapes; port 0 switches it off."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9464
+
+
+class Settings(Section):
+    """All settings; the defaults run everything on one machine."""
+
+    engine: EngineSettings = EngineSettings()
+    redis: RedisSettings = RedisSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    clickhouse: ClickHouseSettings = ClickHouseSettings()
+    intake: IntakeSettings = IntakeSettings()
+    metrics: MetricsSettings = MetricsSettings()
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return Path(self.engine.data)
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the file (the documented default without one), then the environment.
+
+    Raises:
+        SettingError: a key is unknown or a value is wrong; names it and where it was set.
+    """
+    path = path or (Path(environ["RATER_CONFIG"]) if "RATER_CONFIG" in environ else CONFIG / "rater.toml")
+    try:
+        tables: dict[str, Any] = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingError(f"settings file {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"settings file {path}: {error}") from error
+    for name, value in environ.items():
+        if name.startswith("RATER_") and name != "RATER_CONFIG":
+            _override(tables, name, value)
+    try:
+        return msgspec.convert(tables, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingError(f"settings ({path} and RATER_* variables): {error}") from error
+
+
+def _override(tables: dict[str, Any], name: str, value: str) -> None:
+    section, _, key = name.removeprefix("RATER_").lower().partition("_")
+    fields = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    if section not in fields or key not in {field.name for field in msgspec.structs.fields(fields[section])}:
+        known = ", ".join(f"RATER_{known.upper()}_..." for known in fields)
+        raise SettingError(f"environment variable {name} names no setting; they begin with {known}")
+    tables.setdefault(section, {})[key] = value

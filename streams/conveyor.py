@@ -1,0 +1,127 @@
+"""Batches on their way: four stages at work at the same time, each on the next batch, the order of batches kept.
+
+    prepare  |  charge  |  settle and publish  |  acknowledge
+
+1. prepare: decode, resolve, rate. A crash leaves nothing behind.
+2. charge: debited, the verdict remembered. A crash: the door brings the events again, the verdicts are found.
+3. publish: delivered to the topics. A crash: the records are rebuilt, byte for byte, and published again.
+4. acknowledge: all batches that were delivered meanwhile at once. A crash before it: as after 3.
+
+A stage that fails stops the conveyor: what follows a failed batch must not be acknowledged before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from rater.pipeline.batch import Batch, Work
+from rater.pipeline.pipeline import Pipeline
+from rater.pipeline.settle import Outputs
+from streams.metrics import STAGE_SECONDS, count
+from streams.patience import patiently
+from streams.topics import Sink
+
+#: Batches waiting before each stage. One is enough to keep a stage busy; more only adds latency.
+WAITING_MAX = 1
+
+
+class Conveyor:
+    """Takes batches of one door in order and acknowledges them in order."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        sink: Sink,
+        acknowledge: Callable[[Sequence[Outputs]], Awaitable[None]],
+        on_charged: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._sink = sink
+        self._acknowledge = acknowledge
+        self._on_charged = on_charged
+        self._to_prepare: asyncio.Queue[Batch] = asyncio.Queue(WAITING_MAX)
+        self._to_charge: asyncio.Queue[Work] = asyncio.Queue(WAITING_MAX)
+        self._to_publish: asyncio.Queue[Work] = asyncio.Queue(WAITING_MAX)
+        self._to_acknowledge: asyncio.Queue[Outputs] = asyncio.Queue(WAITING_MAX)
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stages: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Conveyor:
+        stages = (self._prepare, self._charge, self._publish, self._acknowledge_delivered)
+        self._stages = [asyncio.create_task(stage(), name=stage.__name__) for stage in stages]
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        for stage in self._stages:
+            stage.cancel()
+        await asyncio.gather(*self._stages, return_exceptions=True)
+
+    async def put(self, batch: Batch) -> None:
+        """Hand over a batch; waits while the first stage is busy."""
+        self._under_way += 1
+        self._idle.clear()
+        await self._or_failure(self._to_prepare.put(batch))
+
+    async def drain(self) -> None:
+        """Return once everything handed over is acknowledged."""
+        await self._or_failure(self._idle.wait())
+
+    async def _or_failure(self, waiting: Awaitable[object]) -> None:
+        """Wait, unless a stage fails first: then raise what it raised."""
+        waiter = asyncio.ensure_future(waiting)
+        done, _ = await asyncio.wait({waiter, *self._stages}, return_when=asyncio.FIRST_COMPLETED)
+        for stage in self._stages:
+            if stage in done:
+                waiter.cancel()
+                stage.result()
+        await waiter
+
+    async def _prepare(self) -> None:
+        while True:
+            batch = await self._to_prepare.get()
+            with _timed("prepare"):
+                work = await patiently("redis", partial(self._pipeline.prepare, batch))
+            await self._to_charge.put(work)
+
+    async def _charge(self) -> None:
+        while True:
+            work = await self._to_charge.get()
+            with _timed("charge"):
+                await patiently("redis", partial(self._pipeline.charge, work))
+            self._on_charged()
+            await self._to_publish.put(work)
+
+    async def _publish(self) -> None:
+        while True:
+            work = await self._to_publish.get()
+            with _timed("settle"):
+                outputs = self._pipeline.settle(work)
+            with _timed("publish"):
+                await patiently("kafka", partial(self._sink.publish, outputs.messages))
+            await self._to_acknowledge.put(outputs)
+
+    async def _acknowledge_delivered(self) -> None:
+        while True:
+            delivered = [await self._to_acknowledge.get()]
+            while not self._to_acknowledge.empty():
+                delivered.append(self._to_acknowledge.get_nowait())
+            with _timed("acknowledge"):
+                await self._acknowledge(delivered)
+            for outputs in delivered:
+                count(outputs.batch.events[0].door.sort if outputs.batch.events else "none", outputs.tally)
+            self._under_way -= len(delivered)
+            if not self._under_way:
+                self._idle.set()
+
+
+@contextmanager
+def _timed(stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    STAGE_SECONDS.labels(stage).observe(time.perf_counter() - started)

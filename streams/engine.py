@@ -1,0 +1,162 @@
+"""The engine assembled as the settings say: parts, wallets, pipeline, outputs, writer. Doors and commands open it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis.asyncio import Redis, RedisCluster
+
+from rater.catalogue import Catalogue
+from rater.directory import Directory
+from rater.pipeline.catalogues import Catalogues
+from rater.pipeline.pipeline import Pipeline
+from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
+from rater.settings import Settings
+from rater.wallet.outbox import Outbox
+from rater.wallet.store import WalletStore
+from streams.clickhouse.server import ClickHouse, open_clickhouse
+from streams.clickhouse.writer import Writer
+from streams.embedded.parts import EmbeddedParts
+from streams.intake import wall_clock_ms
+from streams.kafka import KafkaSink, KafkaSource, create_topics
+from streams.publisher import Publisher
+from streams.spool import SpoolSink, SpoolSource
+from streams.topics import ALL, Sink, Source
+
+#: The ClickHouse writer's own place in the topics.
+WRITER_GROUP = "clickhouse-writer"
+
+
+@dataclass
+class Parts:
+    """Redis and what stands on it: enough for the commands on wallets and SIMs."""
+
+    settings: Settings
+    redis: Redis
+    store: WalletStore
+    directory: Directory
+    outbox: Outbox
+    embedded: EmbeddedParts | None
+    clock_ms: Callable[[], int]
+
+
+@dataclass
+class Engine:
+    """Everything a door needs."""
+
+    parts: Parts
+    catalogue: Catalogue
+    pipeline: Pipeline
+    sink: Sink
+    publisher: Publisher
+    clickhouse: ClickHouse
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, clock_ms: Callable[[], int] = wall_clock_ms) -> AsyncIterator[Parts]:
+    """Start or reach Redis, check that it is safe, and open the wallets."""
+    async with AsyncExitStack() as stack:
+        embedded = None
+        if settings.engine.mode == "embedded":
+            embedded = await stack.enter_async_context(EmbeddedParts(settings.data))
+            redis = Redis(unix_socket_path=str(embedded.redis_socket))
+        elif settings.redis.cluster:
+            redis = RedisCluster.from_url(settings.redis.url)
+        else:
+            redis = Redis.from_url(settings.redis.url)
+        stack.push_async_callback(redis.aclose)
+        engine = settings.engine
+        store = await WalletStore.open(redis, shards=engine.shards, durability=engine.durability, now_ms=clock_ms())
+        directory = Directory(redis, store)
+        yield Parts(settings, redis, store, directory, Outbox(redis, store), embedded, clock_ms)
+
+
+@asynccontextmanager
+async def open_clickhouse_of(parts: Parts) -> AsyncIterator[ClickHouse]:
+    """The invoicing store, migrated."""
+    settings = parts.settings
+    socket = parts.embedded.clickhouse_socket if parts.embedded else None
+    clickhouse = await open_clickhouse(settings.clickhouse.url, socket)
+    try:
+        yield clickhouse
+    finally:
+        await clickhouse.close()
+
+
+@asynccontextmanager
+async def open_sink(settings: Settings, *, kafka: bool) -> AsyncIterator[Sink]:
+    """The topics, in Kafka or as files."""
+    if not kafka:
+        yield SpoolSink(topics_folder(settings), fsync=settings.engine.durability != "process")
+        return
+    names = [settings.kafka.prefix + topic for topic in ALL]
+    inputs = [settings.kafka.usage_topic, settings.kafka.commands_topic]
+    await create_topics(settings.kafka.bootstrap, names + inputs, settings.kafka.partitions)
+    sink = KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix)
+    await sink.start()
+    try:
+        yield sink
+    finally:
+        await sink.close()
+
+
+def topics_folder(settings: Settings) -> Path:
+    """Where topics live as files when there is no Kafka."""
+    return settings.data / "topics"
+
+
+@asynccontextmanager
+async def open_source(settings: Settings, group: str, *, kafka: bool) -> AsyncIterator[Source]:
+    """The topics read back."""
+    if not kafka:
+        yield SpoolSource(topics_folder(settings), group)
+        return
+    source = KafkaSource(settings.kafka.bootstrap, settings.kafka.prefix, f"{settings.kafka.group}-{group}")
+    await source.start()
+    try:
+        yield source
+    finally:
+        await source.close()
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings, *, kafka: bool, clock_ms: Callable[[], int] = wall_clock_ms
+) -> AsyncIterator[Engine]:
+    """Open everything; while it is open, crossings are published and topics are written to ClickHouse."""
+    catalogue = Catalogue.load(Path(settings.engine.catalogue))
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(open_parts(settings, clock_ms))
+        clickhouse = await stack.enter_async_context(open_clickhouse_of(parts))
+        sink = await stack.enter_async_context(open_sink(settings, kafka=kafka))
+        catalogues = Catalogues(parts.redis, catalogue)
+        await catalogues.keep()
+        limits = Limits(settings.intake.too_old_days * DAY_MS, settings.intake.future_hours * HOUR_MS)
+        pipeline = Pipeline(parts.store, parts.directory, catalogues, limits, clickhouse.lookup_ids)
+        publisher = Publisher(parts.outbox, settings.engine.shards, sink, clock_ms)
+        source = await stack.enter_async_context(open_source(settings, WRITER_GROUP, kafka=kafka))
+        writer = Writer(source, clickhouse)
+        async with background(publisher.run(), writer.run()):
+            yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse)
+
+
+async def publish_outbox(parts: Parts) -> None:
+    """Publish what a command left in the outbox; a running worker that has the lease does it instead."""
+    async with open_sink(parts.settings, kafka=parts.settings.engine.mode == "distributed") as sink:
+        await Publisher(parts.outbox, parts.settings.engine.shards, sink, parts.clock_ms).drain()
+
+
+@asynccontextmanager
+async def background(*coroutines: object) -> AsyncIterator[None]:
+    """Run coroutines beside the body; they are cancelled at its end."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

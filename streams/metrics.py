@@ -1,0 +1,48 @@
+"""Prometheus metrics of a worker. Updated once a batch, never once an event."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from rater.money import to_decimal
+from rater.pipeline.settle import Tally
+from rater.settings import MetricsSettings
+
+EVENTS = Counter("rater_events", "Events by fate and reason; their sum is events in", ["door", "fate", "reason"])
+EVENTS_IN = Counter("rater_events_in", "Events taken from a door", ["door"])
+REDELIVERED = Counter("rater_redelivered", "Events whose outputs were rebuilt after a crash or rebalance", ["door"])
+CHARGED = Counter("rater_charged_units", "Money charged, in units of the currency", ["currency"])
+UNCOVERED = Counter("rater_uncovered_units", "Usage no balance covered: revenue leakage", ["currency"])
+LIFECYCLE = Counter("rater_lifecycle", "Suspended and resumed events published", ["type", "reason"])
+STAGE_SECONDS = Histogram(
+    "rater_stage_seconds",
+    "Time of a batch in each stage",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+BATCH_EVENTS = Histogram("rater_batch_events", "Events in a batch", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
+LAG = Gauge("rater_lag_events", "Events in the partition that are not taken yet", ["topic", "partition"])
+OUTBOX_DEPTH = Gauge("rater_outbox_entries", "Outbox entries not published yet")
+WAITING = Gauge("rater_waiting", "1 while a part is away and the worker waits for it", ["part"])
+
+
+def count(door: str, tally: Tally) -> None:
+    """Count a delivered batch. Doors are counted by their sort ("kafka", "file"), not by partition."""
+    door = door.partition(":")[0]
+    EVENTS_IN.labels(door).inc(tally.events)
+    BATCH_EVENTS.observe(tally.events)
+    for (fate, reason), events in tally.fates.items():
+        EVENTS.labels(door, fate.label, reason.label).inc(events)
+    if tally.redelivered:
+        REDELIVERED.labels(door).inc(tally.redelivered)
+    # A metric is a float by Prometheus' definition; the ledger is not fed from here.
+    for currency, nanos in tally.charged_nanos.items():
+        CHARGED.labels(currency).inc(float(to_decimal(nanos)))
+    for currency, nanos in tally.uncovered_nanos.items():
+        UNCOVERED.labels(currency).inc(float(to_decimal(nanos)))
+
+
+def serve(settings: MetricsSettings) -> None:
+    """Open the endpoint, on localhost unless set otherwise."""
+    if settings.port:
+        start_http_server(settings.port, settings.host)

@@ -1,0 +1,48 @@
+"""Waiting for a part that is away: the worker keeps its place, says so once, and goes on when the part is back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from streams.metrics import WAITING
+
+log = logging.getLogger(__name__)
+
+#: Errors that mean "away", not "wrong". Repeating is safe: verdicts are remembered, records carry their identity.
+AWAY: dict[str, tuple[type[BaseException], ...]] = {
+    "redis": (RedisConnectionError, RedisTimeoutError, ConnectionError),
+    "kafka": (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError),
+}
+FIRST_WAIT_S = 0.05
+LONGEST_WAIT_S = 5.0
+
+T = TypeVar("T")
+
+
+async def patiently(part: str, operation: Callable[[], Awaitable[T]]) -> T:
+    """Run an operation that may be repeated, until the part answers; any other error is raised."""
+    wait_s = FIRST_WAIT_S
+    waiting = False
+    while True:
+        try:
+            result = await operation()
+        except AWAY[part] as error:
+            if not waiting:
+                log.warning("%s is away, waiting: %s", part, error)
+                WAITING.labels(part).set(1)
+                waiting = True
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - spreads reconnects, guards nothing
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+            continue
+        if waiting:
+            log.warning("%s is back", part)
+            WAITING.labels(part).set(0)
+        return result

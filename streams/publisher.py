@@ -1,0 +1,108 @@
+"""Publishes what the wallets' outbox holds: suspends, resumes and journal lines, in order, then deletes them.
+
+One publisher a shard at a time (a lease in Redis), so that the events of a wallet keep their order. A crash between
+delivery and deletion publishes again: consumers keep the highest `status_version`, ClickHouse collapses repeats. A
+company wallet with ten thousand SIMs is worked off in pages here, so that the hot path never waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from rater.wallet.outbox import Outbox
+from schemas.lifecycle import LifecycleEvent
+from streams.metrics import LIFECYCLE as LIFECYCLE_METRIC
+from streams.metrics import OUTBOX_DEPTH
+from streams.patience import patiently
+from streams.topics import JOURNAL, LIFECYCLE, Sink
+
+log = logging.getLogger(__name__)
+
+PAGE_ENTRIES = 1000
+FAN_OUT_MEMBERS = 500
+#: How long a crossing made by another worker may wait; our own wake us at once.
+IDLE_S = 0.02
+LEASE_S = 5.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Publisher:
+    """Works off the outbox of all shards it can get the lease of."""
+
+    def __init__(self, outbox: Outbox, shards: int, sink: Sink, clock_ms: Callable[[], int]) -> None:
+        self._outbox = outbox
+        self._shards = range(shards)
+        self._sink = sink
+        self._clock_ms = clock_ms
+        self._woken = asyncio.Event()
+        self._leased: set[int] = set()
+        self._lease_until = 0.0
+
+    def wake(self) -> None:
+        """Say that there may be something to publish."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Publish for ever; cancel to stop."""
+        try:
+            while True:
+                if not await patiently("redis", self.publish_once):
+                    self._woken.clear()
+                    with contextlib.suppress(asyncio.TimeoutError):
+                        await asyncio.wait_for(self._woken.wait(), IDLE_S)
+        finally:
+            await self._let_go()
+
+    async def drain(self) -> None:
+        """Publish until the outbox is empty, then give the leases back: for commands that end."""
+        try:
+            while await patiently("redis", self.publish_once):
+                pass
+        finally:
+            await self._let_go()
+
+    async def publish_once(self) -> bool:
+        """One round over the leased shards; answers whether anything was done."""
+        await self._renew()
+        worked = False
+        for shard in sorted(self._leased):
+            worked |= await self._publish_shard(shard)
+        return worked
+
+    async def _publish_shard(self, shard: int) -> bool:
+        entries = await self._outbox.read(shard, PAGE_ENTRIES)
+        if entries:
+            messages: dict[str, list[tuple[bytes, bytes]]] = defaultdict(list)
+            for entry in entries:
+                topic = LIFECYCLE if isinstance(entry.event, LifecycleEvent) else JOURNAL
+                key = f"{entry.event.tenant}/{entry.event.wallet}".encode()
+                messages[topic].append((key, _encode(entry.event)))
+            await patiently("kafka", partial(self._sink.publish, messages))
+            await self._outbox.delete(shard, [entry.id for entry in entries])
+            for entry in entries:
+                if isinstance(entry.event, LifecycleEvent):
+                    LIFECYCLE_METRIC.labels(entry.event.type, entry.event.reason).inc()
+        more = await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
+        return bool(entries) or more
+
+    async def _renew(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._lease_until:
+            return
+        self._leased = {shard for shard in self._shards if await self._outbox.lease(shard, LEASE_S)}
+        self._lease_until = now + LEASE_S / 3
+        OUTBOX_DEPTH.set(await self._outbox.depth())
+
+    async def _let_go(self) -> None:
+        with contextlib.suppress(Exception):
+            for shard in self._leased:
+                await self._outbox.release(shard)
+        self._leased = set()
