@@ -12,7 +12,7 @@ libphonenumber): a prefix is mobile where only mobile numbers start with it.
     price per minute = the zone's price for fixed or mobile + 0.001 * (last digit of the ISO 3166-1 numeric code)
 
 which spreads the prices of a zone without being anybody's price list. At home, peak costs half as much again.
-Run it in an environment of its own, as not all of its packages are the engine's: `uv run scripts/generate_catalogue.py`.
+Run it in an environment of its own, as its packages are not all the engine's: `uv run scripts/generate_catalogue.py`.
 """
 
 from __future__ import annotations
