@@ -64,16 +64,21 @@ def round_exact(value: Fraction, method: Rounding, step: int = 1) -> int:
     `up` is away from zero and `down` towards it, half-up is away from zero at the half (commercial), so a refund
     mirrors the charge it undoes. `half-even` is the banker's.
     """
-    scaled = abs(value) / step
-    whole, rest = divmod(scaled.numerator, scaled.denominator)
+    return round_ratio(value.numerator, value.denominator, method, step)
+
+
+def round_ratio(numerator: int, denominator: int, method: Rounding, step: int = 1) -> int:
+    """`round_exact` of numerator / denominator (which is positive), without the cost of a Fraction."""
+    denominator *= step
+    whole, rest = divmod(abs(numerator), denominator)
     twice = 2 * rest
     if rest and (
         method == "up"
-        or (method == "half-up" and twice >= scaled.denominator)
-        or (method == "half-even" and (twice > scaled.denominator or (twice == scaled.denominator and whole % 2)))
+        or (method == "half-up" and twice >= denominator)
+        or (method == "half-even" and (twice > denominator or (twice == denominator and whole % 2)))
     ):
         whole += 1
-    return (whole if value >= 0 else -whole) * step
+    return (whole if numerator >= 0 else -whole) * step
 
 
 def format_nanos(nanos: int) -> str:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rater.money import NANOS, Rounding, round_exact
+from rater.money import NANOS, Rounding, format_nanos, round_exact
 from schemas.usage import Direction, Service
 
 if TYPE_CHECKING:
+    from rater.rating.timeline import Timeline
     from rater.tariff.match import Index
 
 Answer = Literal["priced", "free", "blocked"]
@@ -121,9 +122,19 @@ class Tariff(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def indexes(self) -> tuple[Index, ...]:
         """For each version, what finds the rate of a usage."""
-        from rater.tariff.match import Index  # noqa: PLC0415  (the index is derived from this model)
+        from rater.tariff.match import Index
 
         return tuple(Index(version, self.zones) for version in self.versions)
+
+    @cached_property
+    def timelines(self) -> dict[str, Timeline]:
+        """By the cycle's zone: what remembers which version and cycle hold. Filled by rating."""
+        return {}
+
+    @cached_property
+    def rounding_text(self) -> str:
+        """How the last line of an explanation begins."""
+        return f"rounded {self.rounding} to {format_nanos(self.precision_nanos)}"
 
     def rounded_nanos(self, amount: Fraction) -> int:
         """An exact amount of currency units, rounded by the tariff's method to its precision."""

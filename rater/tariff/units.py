@@ -48,7 +48,7 @@ def parse_quantity(text: object, service: Service) -> int:
         first = next(iter(UNITS[service]))
         raise ValueError(f'"{text}" is no quantity; write a number and a unit, such as "100 {first}"')
     whole, decimals, unit = match[1], match[2] or "", match[3]
-    quantity, rest = divmod(int(whole + decimals) * unit_size(unit, service), 10 ** len(decimals))
+    quantity, rest = divmod(int(whole + decimals) * unit_size(unit, service), int("1" + "0" * len(decimals)))
     if rest:
         raise ValueError(f'"{text}" is no whole number of {BASE_UNIT[service]}')
     if quantity > QUANTITY_MAX:

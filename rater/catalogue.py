@@ -1,0 +1,127 @@
+"""The catalogue: every tariff and plan of a folder, known by the digest of its files.
+
+A wallet entry keeps the first bytes of the digest of the catalogue that decided it, and the sources are kept beside the
+wallets; so a charge can be derived again from what it was derived from, whatever the folder says by then.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from bisect import bisect_right
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from rater.errors import CatalogueError
+from rater.plan import Plan, read_plan
+from rater.tariff.load import read_tariff, read_text
+from rater.tariff.model import Tariff
+
+DIGEST_BYTES: Final = 16
+
+
+class Catalogue:
+    """Tariffs and plans by name. `digest` (16 bytes) is of all sources."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        """Read a catalogue from its files, text by path ("tariffs/world.yaml").
+
+        Raises:
+            CatalogueError: the mistakes of all files, a line each.
+        """
+        self._files = dict(sorted(files.items()))
+        self.digest = blake2b(_packed(self._files), digest_size=DIGEST_BYTES).digest()
+        self._tariffs: dict[str, Tariff] = {}
+        self._plans: dict[str, tuple[Plan, ...]] = {}
+        mistakes: list[str] = []
+        for path in self._files:
+            if path.endswith(".yaml"):
+                try:
+                    self._read(path)
+                except CatalogueError as error:
+                    mistakes.append(str(error))
+        mistakes += self._dangling() if not mistakes else []
+        if mistakes:
+            raise CatalogueError("\n".join(mistakes))
+
+    @classmethod
+    def load(cls, folder: Path) -> Catalogue:
+        """The catalogue of a folder: tariffs/*.yaml with the CSV files beside them, and plans/*.yaml.
+
+        Raises:
+            CatalogueError: the mistakes of all files, a line each.
+        """
+        paths = [*folder.glob("tariffs/**/*.yaml"), *folder.glob("tariffs/**/*.csv"), *folder.glob("plans/*.yaml")]
+        if not paths:
+            raise CatalogueError(f"{folder}: there is no tariffs/*.yaml and no plans/*.yaml")
+        return cls({path.relative_to(folder).as_posix(): read_text(path) for path in paths})
+
+    @classmethod
+    def from_sources(cls, data: bytes) -> Catalogue:
+        """The catalogue that `sources` wrote.
+
+        Raises:
+            CatalogueError: the bytes are no catalogue.
+        """
+        try:
+            files = json.loads(zlib.decompress(data))
+        except (zlib.error, ValueError) as error:
+            raise CatalogueError(f"these bytes are no catalogue: {error}") from error
+        return cls(files)
+
+    def sources(self) -> bytes:
+        """All files in one compressed piece, to be kept beside the wallets."""
+        return zlib.compress(_packed(self._files), 9)
+
+    @property
+    def tariffs(self) -> tuple[Tariff, ...]:
+        """All tariffs, by name."""
+        return tuple(self._tariffs[name] for name in sorted(self._tariffs))
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """The names of all plans."""
+        return tuple(sorted(self._plans))
+
+    def plan(self, name: str, at_ms: int) -> Plan | None:
+        """The version of a plan in force at an event's time; None if there is none."""
+        versions = self._plans.get(name, ())
+        place = bisect_right(versions, at_ms, key=lambda plan: plan.effective_from_ms)
+        return versions[place - 1] if place else None
+
+    def tariff(self, name: str) -> Tariff:
+        """A tariff by its name; a name that no plan can have is a KeyError."""
+        return self._tariffs[name]
+
+    def _read(self, path: str) -> None:
+        text = self._files[path]
+        if path.startswith("plans/"):
+            plan = read_plan(text, path)
+            if self._plans.setdefault(plan[0].name, plan) is not plan:
+                raise CatalogueError(f'{path}: another file has a plan named "{plan[0].name}" too')
+            return
+        beside = path.rpartition("/")[0]
+        tariff = read_tariff(text, path, lambda name: self._beside(beside, name))
+        if self._tariffs.setdefault(tariff.name, tariff) is not tariff:
+            raise CatalogueError(f'{path}: another file has a tariff named "{tariff.name}" too')
+
+    def _beside(self, folder: str, name: str) -> str:
+        try:
+            return self._files[f"{folder}/{name}"]
+        except KeyError:
+            raise CatalogueError(f"{folder}/{name}: there is no such file") from None
+
+    def _dangling(self) -> list[str]:
+        """Plans whose tariff is not there."""
+        return [
+            f'plan "{plan.name}" version "{plan.version}": there is no tariff "{plan.tariff}"'
+            for versions in self._plans.values()
+            for plan in versions
+            if plan.tariff not in self._tariffs
+        ]
+
+
+def _packed(files: Mapping[str, str]) -> bytes:
+    return json.dumps(files, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()

@@ -1,0 +1,109 @@
+"""From what was used to what is billed: minimum quantity and increments, piece after piece.
+
+Steps are laid over the event, over its session, or over the cycle on one network (carry-over); a step belongs to the
+piece in which it starts, so what an earlier piece paid covers the beginning of a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rater.rating.explain import Wording
+from rater.rating.increments import billed_steps, paid_until, residue_range
+from rater.rating.split import Piece
+from rater.rating.tracker import Tracker
+from rater.tariff.model import Rate
+from rater.tariff.units import QUANTITY_MAX
+from schemas.usage import Usage
+
+
+def session_key(usage: Usage, rate: Rate, what: str) -> str:
+    """Counter of a session: "session:abc:data/eu:used"."""
+    return f"session:{usage.session_id}:{rate.name}:{what}"
+
+
+def carry_key(period: str, rate: Rate, network: str) -> str:
+    """Counter of what a cycle used on one network: "2026-11-01:carry:data/eu:26201"."""
+    return f"{period}:carry:{rate.name}:{network}"
+
+
+class Meter:
+    """Bills the pieces of one event in order."""
+
+    def __init__(self, usage: Usage, tracker: Tracker, minimum_quantity: int) -> None:
+        self._usage = usage
+        self._tracker = tracker
+        self._minimum = minimum_quantity
+        #: Where in the event we are, and how far steps that started are paid.
+        self._position = 0
+        self._paid = 0
+
+    def run(self, pieces: Sequence[Piece]) -> None:
+        """Set `billed` of each piece that has a price, and explain it."""
+        for piece in pieces:
+            if piece.found.pricer is not None:
+                self._bill(piece, is_last=piece is pieces[-1])
+
+    def _bill(self, piece: Piece, *, is_last: bool) -> None:
+        assert piece.found.pricer is not None
+        pricer, quantity = piece.found.pricer, piece.quantity
+        rate = pricer.rate
+        scope = rate.increment_scope
+        in_session = self._usage.session_id is not None
+        minimum = 0
+        if scope == "carry-over":
+            position, paid = self._carry(rate, piece, quantity)
+        elif scope == "session" and in_session:
+            key = session_key(self._usage, rate, "used")
+            position = self._tracker.value(key)
+            paid = paid_until(max(position, rate.minimum_quantity), rate.first, rate.next) if position else 0
+            minimum = rate.minimum_quantity
+            self._tracker.use(key, quantity, position, position)
+        else:
+            position, paid = self._position, self._paid
+            minimum = self._minimum if is_last else 0
+        if in_session and scope != "session" and rate.scope == "session":
+            self._note_session(rate, quantity)
+        end = max(position + quantity, minimum)
+        piece.billed = billed_steps(paid, end, rate.first, rate.next)
+        self._position, self._paid = self._position + quantity, max(paid, position) + piece.billed
+        covered = min(max(paid - position, 0), quantity)
+        line = steps_line(
+            pricer.wording, rate, quantity, piece.billed, covered, is_start=not paid, minimum=minimum - position
+        )
+        piece.lines.append(line)
+
+    def _carry(self, rate: Rate, piece: Piece, quantity: int) -> tuple[int, int]:
+        key = carry_key(piece.period, rate, piece.found.network)
+        position = self._tracker.value(key)
+        self._tracker.use_residue(key, quantity, rate.next, residue_range(position, quantity, rate.next))
+        return position, paid_until(position, rate.next, rate.next)
+
+    def _note_session(self, rate: Rate, quantity: int) -> None:
+        """Only whether the session had usage before matters: then its set-up fee is paid."""
+        key = session_key(self._usage, rate, "used")
+        low, high = (1, QUANTITY_MAX) if self._tracker.value(key) else (0, 0)
+        self._tracker.use(key, quantity, low, high)
+
+
+def steps_line(
+    wording: Wording, rate: Rate, quantity: int, billed: int, covered: int, *, is_start: bool, minimum: int = 0
+) -> str:
+    """One line from what was used to what is billed. `covered` of it lies within a step paid earlier."""
+    text = f"{wording.used(quantity)} used"
+    if covered:
+        text += f", {wording.used(covered)} of it within a step already paid"
+    if minimum > quantity:
+        text += f", at least {wording.used(minimum)}"
+    if rate.first == 1 and rate.next == 1:
+        return f"{text} = {wording.priced(billed)}" if wording.is_converted or billed != quantity else text
+    if rate.first != rate.next and is_start:
+        count = (billed - rate.first) // rate.next
+        steps = f"1 step of {wording.first}" + (f" + {_steps(count)} of {wording.next}" if count else "")
+    else:
+        steps = f"{_steps(billed // rate.next)} of {wording.next}"
+    return f"{text} -> {steps} = {wording.billed(billed)}"
+
+
+def _steps(count: int) -> str:
+    return f"{count} step" if count == 1 else f"{count} steps"

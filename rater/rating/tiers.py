@@ -1,0 +1,54 @@
+"""Tiers: what a quantity costs by how much came before it.
+
+Bounds belong to the lower tier. `up_to: 100 MB` at 0.10 and 0.05 beyond, 95 MB used before, 10 MB now:
+
+    graduated    5 MB x 0.10 + 5 MB x 0.05 = 0.75
+    volume      10 MB x 0.10               = 1.00    (the total before, 95 MB, decides)
+"""
+
+from __future__ import annotations
+
+from rater.tariff.model import Schedule, Tier
+from rater.tariff.units import QUANTITY_MAX
+
+
+def tier_of(schedule: Schedule, total: int) -> tuple[int, Tier]:
+    """The tier a total falls in, and the bound below it (-1 below the first)."""
+    below = -1
+    for tier in schedule:
+        if tier.up_to is None or total <= tier.up_to:
+            return below, tier
+        below = tier.up_to
+    raise AssertionError("the last tier of a schedule has no end")
+
+
+def graduated(schedule: Schedule, before: int, quantity: int) -> list[tuple[int, Tier]]:
+    """The quantity cut at the bounds it crosses: (quantity, tier) for each tier it reaches."""
+    cut, position, end = [], before, before + quantity
+    for tier in schedule:
+        upper = end if tier.up_to is None else min(tier.up_to, end)
+        if upper > position:
+            cut.append((upper - position, tier))
+            position = upper
+    return cut
+
+
+def graduated_range(schedule: Schedule, before: int, quantity: int) -> tuple[int, int]:
+    """Totals before for which the quantity costs the same: while all of it stays within one tier."""
+    if quantity == 0:
+        return 0, QUANTITY_MAX
+    lower = 0
+    for tier in schedule:
+        upper = QUANTITY_MAX if tier.up_to is None else tier.up_to
+        if lower <= before and before + quantity <= upper:
+            return lower, upper - quantity
+        lower = upper
+    return before, before
+
+
+def volume_range(schedule: Schedule, before: int, quantity: int) -> tuple[int, int]:
+    """Totals before for which the same tier decides."""
+    if quantity == 0:
+        return 0, QUANTITY_MAX
+    below, tier = tier_of(schedule, before)
+    return below + 1, QUANTITY_MAX if tier.up_to is None else tier.up_to

@@ -1,0 +1,72 @@
+"""Which tariff version and which billing cycle hold at an instant, and until when.
+
+A cycle is a calendar month in the account's zone, named by its first day ("2026-11-01"). Most usage lies between two
+boundaries, and mostly between the same two as the usage before it; so the last stretch is kept, and usage within it
+needs no zone arithmetic.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from rater.tariff.model import Tariff
+
+_FAR_MS: Final = 2**62
+
+
+@lru_cache(maxsize=4096)
+def _month(zone: str, year: int, month: int) -> tuple[int, int, str]:
+    """(start, end, name) of a calendar month in a zone, in Unix milliseconds."""
+    tz = ZoneInfo(zone)
+    start = datetime(year, month, 1, tzinfo=tz)
+    end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=tz)
+    return _unix_ms(start), _unix_ms(end), f"{year:04d}-{month:02d}-01"
+
+
+def _unix_ms(moment: datetime) -> int:
+    offset = moment.utcoffset()
+    assert offset is not None
+    naive = moment.replace(tzinfo=None) - offset - datetime(1970, 1, 1)
+    return (naive.days * 86_400 + naive.seconds) * 1000
+
+
+def cycle_at(zone: str, at_ms: int) -> tuple[int, int, str]:
+    """(start, end, name) of the billing cycle an instant lies in."""
+    local = datetime.fromtimestamp(at_ms // 1000, ZoneInfo(zone))
+    return _month(zone, local.year, local.month)
+
+
+class Timeline:
+    """The stretch of constant version and cycle that was last asked for: [low_ms, high_ms)."""
+
+    __slots__ = ("_starts", "_zone", "high_ms", "low_ms", "period", "version")
+
+    def __init__(self, tariff: Tariff, cycle_zone: str) -> None:
+        self._zone = cycle_zone
+        self._starts = [version.effective_from_ms for version in tariff.versions]
+        self.low_ms = self.high_ms = 0
+        self.period = ""
+        #: Place of the version in the tariff, -1 before the first.
+        self.version = -1
+
+    def move_to(self, at_ms: int) -> None:
+        """Make this the stretch that an instant lies in."""
+        if self.low_ms <= at_ms < self.high_ms:
+            return
+        low, high, self.period = cycle_at(self._zone, at_ms)
+        place = bisect_right(self._starts, at_ms)
+        self.version = place - 1
+        self.low_ms = max(low, self._starts[place - 1] if place else -_FAR_MS)
+        self.high_ms = min(high, self._starts[place] if place < len(self._starts) else _FAR_MS)
+
+
+def timeline(tariff: Tariff, cycle_zone: str) -> Timeline:
+    """The tariff's timeline for cycles in a zone."""
+    found = tariff.timelines.get(cycle_zone)
+    if found is None:
+        found = tariff.timelines[cycle_zone] = Timeline(tariff, cycle_zone)
+    return found
