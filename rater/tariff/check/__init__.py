@@ -15,10 +15,11 @@ import msgspec
 from rater.geo import CURRENCIES, is_currency
 from rater.money import MoneyError, Rounding, parse_nanos
 from rater.tariff.check.bands import check_bands, check_overlaps
-from rater.tariff.check.document import Map, Scalar, Seq, Value, read_csv, read_yaml
+from rater.tariff.check.document import Map, Scalar, Value, read_csv, read_yaml
 from rater.tariff.check.mistakes import Mistake, Report, nearest
 from rater.tariff.check.rates import Names
-from rater.tariff.check.values import choice, country, fields, text, time_zone
+from rater.tariff.check.slots import stands
+from rater.tariff.check.values import choice, country, fields, text, texts, time_zone
 from rater.tariff.check.versions import check_versions
 
 __all__ = ["Checked", "Mistake", "check_tariff", "check_tariff_file"]
@@ -77,8 +78,8 @@ def _precision(report: Report, value: Value | None) -> None:
     word = text(report, value, "precision")
     if word is None:
         return
-    if word.kind in {"int", "float"}:
-        report.add(word, f'precision {word.text} is a number and not exact; write "{word.text}" in quotes')
+    if word.kind == "!float":
+        report.add(word, f'precision {word.text} is a float and not exact; write "{word.text}" in quotes')
         return
     try:
         nanos = parse_nanos(word.text)
@@ -97,7 +98,8 @@ def _zones(report: Report, tariff: Map, folder: Path) -> dict[str, frozenset[str
             continue
         first = found[zone].setdefault(word.text, word)
         if first is not word:
-            report.add(word, f'"{word.text}" is already in zone "{zone}" (line {first.line}); keep one of them')
+            message = f'"{word.text}" is already in zone "{zone}" ({stands(first, word)}); keep one of them'
+            report.add(word, message, tolerable=True)
     return {zone: frozenset(countries) for zone, countries in found.items()}
 
 
@@ -110,10 +112,7 @@ def _yaml_zones(report: Report, value: Value | None) -> list[tuple[str, Scalar]]
     rows: list[tuple[str, Scalar]] = []
     for zone, countries in value.entries.items():
         _zone_name(report, value.keys[zone])
-        if not isinstance(countries, Seq):
-            report.add(countries, f'zone "{zone}" is no list; write [CH, LI]')
-            continue
-        rows += [(zone, word) for word in countries.items if isinstance(word, Scalar)]
+        rows += [(zone, word) for word in texts(report, countries, zone)]
     return rows
 
 

@@ -56,7 +56,8 @@ def check_overlaps(report: Report, used: Iterable[tuple[str, ...]], spans: dict[
             for later in known[index + 1 :]:
                 one, two = spans[name], spans[later]
                 if one and two and one.shares_time_with(two):
-                    report.add(two.at, f'band "{later}" overlaps "{name}" (line {one.at.line}); write times apart')
+                    message = f'band "{later}" overlaps "{name}" (line {one.at.line}); write times apart'
+                    report.add(two.at, message, tolerable=True)
 
 
 def _band(report: Report, key: Scalar, body: Value) -> Span | None:
@@ -69,10 +70,9 @@ def _band(report: Report, key: Scalar, body: Value) -> Span | None:
     end = _time(report, body.get("to"), "to", _MINUTES_DAY)
     dates = [_date(report, word) for word in texts(report, body.get("dates"), "dates")]
     days = _days(report, body.get("days"))
+    if dates and days is not None and body.get("days") is not None:
+        report.add(body.keys["days"], f"{what} has days and dates; write two bands")
     if start is None or end is None or days is None or None in dates:
-        return None
-    if start == end:
-        report.add(body, f'{what} starts when it ends; leave out "from" and "to" for the whole day')
         return None
     return Span(key, start, end if end > start else end + _MINUTES_DAY, days, bool(dates))
 

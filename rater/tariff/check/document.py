@@ -14,9 +14,7 @@ from pathlib import Path
 import yaml
 
 from rater.tariff.check.mistakes import Report, nearest
-
-Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MERGE = "tag:yaml.org,2002:merge"
+from rater.tariff.yaml_text import CatalogueLoader
 
 
 @dataclass(slots=True, frozen=True)
@@ -29,7 +27,7 @@ class Value:
 
 @dataclass(slots=True, frozen=True)
 class Scalar(Value):
-    """A text as written; `kind` is what YAML would read it as ("str", "float", "bool" ...)."""
+    """A text as written; `kind` is what the catalogue's YAML reads it as: "str", "!float", "bool" or "null"."""
 
     text: str
     kind: str = "str"
@@ -59,7 +57,7 @@ def read_yaml(path: Path, report: Report) -> Map | None:
     """The mapping a YAML file holds; None, and a mistake, where it holds none."""
     place = Value(str(path), 1)
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=Loader)
+        node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=CatalogueLoader)
     except (OSError, UnicodeDecodeError) as error:
         report.add(place, f"cannot be read: {error}")
         return None
@@ -88,20 +86,13 @@ def convert(node: yaml.Node, path: str, report: Report) -> Value:
 def _mapping(node: yaml.MappingNode, path: str, line: int, report: Report) -> Map:
     entries: dict[str, Value] = {}
     keys: dict[str, Scalar] = {}
-    merged: list[Map] = []
     for key_node, value_node in node.value:
         value = convert(value_node, path, report)
-        if key_node.tag == _MERGE:
-            merged += [part for part in (value.items if isinstance(value, Seq) else (value,)) if isinstance(part, Map)]
-            continue
         key = Scalar(path, key_node.start_mark.line + 1, str(key_node.value))
         if key.text in entries:
             report.add(key, f'"{key.text}" is already given in line {keys[key.text].line}; keep one of them')
             continue
         entries[key.text], keys[key.text] = value, key
-    for part in merged:
-        entries = part.entries | entries
-        keys = part.keys | keys
     return Map(path, line, entries, keys)
 
 
@@ -112,7 +103,7 @@ def read_csv(path: Path, report: Report, known: frozenset[str] | None, at: Value
     "bands.NAME"; `at` is where the table is named.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         report.add(at, f'"{path.name}" cannot be read: {getattr(error, "strerror", None) or error}')
         return

@@ -100,37 +100,46 @@ def _quantities(report: Report, rate: Mapping[str, Value], service: Service) -> 
     quantity(report, rate.get("minimum_quantity"), "minimum_quantity", service)
     increments = rate.get("increments")
     if not isinstance(increments, Map):
-        quantity(report, increments, "increments", service)
+        for step in texts(report, increments, "increments"):
+            quantity(report, step, "increments", service)
         return
     fields(report, increments, ("first", "next", "scope"), ("next",), "increments")
-    quantity(report, increments.get("next"), "next", service)
-    quantity(report, increments.get("first"), "first", service)
-    scope = choice(report, increments.get("scope"), "scope", get_args(IncrementScope))
-    if scope == "carry-over" and "first" in increments.entries:
-        report.add(increments.keys["first"], 'with carry-over there is no first step; take "first" out')
+    following = quantity(report, increments.get("next"), "next", service)
+    first = quantity(report, increments.get("first"), "first", service)
+    if choice(report, increments.get("scope"), "scope", get_args(IncrementScope)) == "carry-over":
+        if first is not None and first != following:
+            report.add(increments.keys["first"], 'with carry-over there is no first step; take "first" out')
+        if "minimum_quantity" in rate:
+            report.add(rate["minimum_quantity"], 'with carry-over there is no minimum; take "minimum_quantity" out')
 
 
 def _prices(report: Report, at: Value, rate: Mapping[str, Value], service: Service) -> None:
     answer = rate.get("answer")
     word = answer.text if isinstance(answer, Scalar) else "priced"
     price, tiers = rate.get("price"), rate.get("tiers")
+    extras = [value for name, value in rate.items() if name in {"setup", "minimum"} or name.startswith("bands")]
     if word == "free":
-        for extra in (price, tiers):
+        for extra in (price, tiers, *extras):
             if extra is not None:
-                report.add(extra, 'a free rate has no price; take it out, or "answer: free"')
+                report.add(extra, 'a free rate has no price; take this out, or "answer: free"')
         return
-    if price is not None and tiers is not None:
-        report.add(price, "a rate has both price and tiers; keep one of them")
-    if price is None and tiers is None:
-        if word == "priced":
-            report.add(at, 'a rate has no price; write "price" or "tiers", or "answer: free" or "answer: blocked"')
+    if price is None and tiers is None and word != "priced" and not extras:
         return
-    amount(report, price, "price")
-    if tiers is not None:
-        _tiers(report, tiers, service)
+    _one_price(report, at, rate, service)
     if rate.get("per") is None and service != "message":
         report.add(at, f'a rate has no "per"; write "per: {"MB" if service == "data" else "min"}"')
     unit(report, rate.get("per"), service)
+
+
+def _one_price(report: Report, at: Value, rate: Mapping[str, Value], service: Service) -> None:
+    price, tiers = rate.get("price"), rate.get("tiers")
+    if price is not None and tiers is not None:
+        report.add(price, "here are both price and tiers; keep one of them")
+    if price is None and tiers is None:
+        report.add(at, 'no price here; write "price" or "tiers", or for the rate "answer: free" or "answer: blocked"')
+    amount(report, price, "price")
+    if tiers is not None:
+        _tiers(report, tiers, service)
 
 
 def _tiers(report: Report, tiers: Value, service: Service) -> None:
@@ -167,10 +176,8 @@ def _bands(report: Report, rate: Mapping[str, Value], service: Service, names: N
         if name not in names.spans:
             report.add(at, f'unknown band "{name}"; {nearest(name, names.spans)}')
         if isinstance(value, Map):
-            fields(report, value, ("tiers",), ("tiers",), "a band's price")
-            tiers = value.get("tiers")
-            if tiers is not None:
-                _tiers(report, tiers, service)
+            fields(report, value, ("price", "tiers"), (), "a band's price")
+            _one_price(report, at, value.entries, service)
         else:
             amount(report, value, "price")
     if len(priced) > 1:

@@ -44,9 +44,7 @@ class Slots:
         if isinstance(name, Scalar):
             named = self._names.setdefault(name.text, name)
             if named is not name:
-                self._report.add(
-                    name, f'the name "{name.text}" is already taken ({stands(named, name)}); write another'
-                )
+                self._report.add(name, f'the name "{name.text}" is taken ({stands(named, name)}); write another')
 
     def check_defaults(self, version: Value, name: str) -> None:
         """A service that has rates has one for everything they leave open; else such usage waits, parked."""

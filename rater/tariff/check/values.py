@@ -17,7 +17,6 @@ from rater.tariff.units import UNITS, parse_quantity
 from schemas.usage import Service
 
 SERVICES: tuple[Service, ...] = get_args(Service)
-_NUMBERS = frozenset({"int", "float"})
 _NETWORK = re.compile(r"(\d{3})-\d{2,3}")
 _NUMBER = re.compile(r"\+\d{1,15}|\d{1,8}")
 #: What people write instead of a code of ISO 3166-1: the European Union's own two, then names.
@@ -70,8 +69,8 @@ def amount(report: Report, value: Value | None, name: str) -> Fraction | None:
     written = text(report, value, name)
     if written is None:
         return None
-    if written.kind in _NUMBERS:
-        report.add(written, f'{name} {written.text} is a number and not exact; write "{written.text}" in quotes')
+    if written.kind == "!float":
+        report.add(written, f'{name} {written.text} is a float and not exact; write "{written.text}" in quotes')
         return None
     try:
         price = parse_price(written.text)
@@ -128,7 +127,8 @@ def place(report: Report, word: Scalar, zones: Mapping[str, object], *, number: 
     if network and not number:
         if country_of_mcc(network[1]) or network[1] in _INTERNATIONAL_MCC:
             return True
-        report.add(word, f'"{name}": no network has the mobile country code {network[1]}; write one such as "262-01"')
+        message = f'"{name}": no network has the mobile country code {network[1]}; write one such as "262-01"'
+        report.add(word, message, tolerable=True)
     elif number and name.startswith("00") and name.isdecimal() and len(name) > 3:
         report.add(word, f'"{name}" is dialled with 00; write "+{name[2:]}"')
     elif number and _NUMBER.fullmatch(name):

@@ -32,9 +32,7 @@ def check_versions(report: Report, value: Value | None, folder: Path, zone: Zone
             continue
         name = text_of(text(report, version.get("version"), "version"))
         if name and known.setdefault(name, version) is not version:
-            report.add(
-                version, f'version "{name}" is already there ({stands(known[name], version)}); write another name'
-            )
+            report.add(version, f'version "{name}" is there already ({stands(known[name], version)}); rename it')
         _check_start(report, version, name, zone, starts)
         _check_version(report, version, name, folder, names)
     return len(value.items)
@@ -51,14 +49,13 @@ def _check_start(
         before = starts[-1]
         how = "at the same time as" if start == before[0] else "before"
         instead = "a later time" if start == before[0] else "the versions in order of time"
-        report.add(
-            at, f'version "{name}" starts {how} version "{before[2]}" ({stands(before[1], at)}); write {instead}'
-        )
+        other = f'version "{before[2]}" ({stands(before[1], at)})'
+        report.add(at, f'version "{name}" starts {how} {other}; write {instead}', tolerable=start < before[0])
     starts.append((start, at, name))
 
 
 def _check_version(report: Report, version: Map, name: str, folder: Path, names: Names) -> None:
-    known = _FIELDS
+    known: tuple[str, ...] = _FIELDS
     if "effective_to" in version.keys:
         known = (*_FIELDS, "effective_to")
         at = version.keys["effective_to"]
