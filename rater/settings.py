@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -75,6 +77,8 @@ class IntakeSettings(Section):
     future_hours: Count = 24
     #: Ids are remembered in Redis at least this long; older ones are looked up in ClickHouse.
     memory_days: Count = 3
+    #: Intake's clock held at this instant, to replay old usage as if it came then; empty is the time of day.
+    clock: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class MetricsSettings(Section):
@@ -98,6 +102,13 @@ class Settings(Section):
     def data(self) -> Path:
         """The data folder."""
         return Path(self.engine.data)
+
+    def clock(self) -> Callable[[], int]:
+        """Intake's clock in Unix milliseconds: the one place where the engine asks the time of day."""
+        if self.intake.clock is None:
+            return lambda: time.time_ns() // 1_000_000
+        held_ms = (self.intake.clock - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+        return lambda: held_ms
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

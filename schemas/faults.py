@@ -1,4 +1,4 @@
-"""Events that could not be decided: parked (to be repaired and replayed) and dead letters. Both keep the event whole."""
+"""Events that could not be decided: parked (to be repaired and replayed) and dead letters. Both keep the event."""
 
 import msgspec
 

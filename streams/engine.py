@@ -21,7 +21,6 @@ from rater.wallet.store import WalletStore
 from streams.clickhouse.server import ClickHouse, open_clickhouse
 from streams.clickhouse.writer import Writer
 from streams.embedded.parts import EmbeddedParts
-from streams.intake import wall_clock_ms
 from streams.kafka import KafkaSink, KafkaSource, create_topics
 from streams.publisher import Publisher
 from streams.spool import SpoolSink, SpoolSource
@@ -57,8 +56,9 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, clock_ms: Callable[[], int] = wall_clock_ms) -> AsyncIterator[Parts]:
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """Start or reach Redis, check that it is safe, and open the wallets."""
+    clock_ms = settings.clock()
     async with AsyncExitStack() as stack:
         embedded = None
         if settings.engine.mode == "embedded":
@@ -124,20 +124,18 @@ async def open_source(settings: Settings, group: str, *, kafka: bool) -> AsyncIt
 
 
 @asynccontextmanager
-async def open_engine(
-    settings: Settings, *, kafka: bool, clock_ms: Callable[[], int] = wall_clock_ms
-) -> AsyncIterator[Engine]:
+async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engine]:
     """Open everything; while it is open, crossings are published and topics are written to ClickHouse."""
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
-        parts = await stack.enter_async_context(open_parts(settings, clock_ms))
+        parts = await stack.enter_async_context(open_parts(settings))
         clickhouse = await stack.enter_async_context(open_clickhouse_of(parts))
         sink = await stack.enter_async_context(open_sink(settings, kafka=kafka))
         catalogues = Catalogues(parts.redis, catalogue)
         await catalogues.keep()
         limits = Limits(settings.intake.too_old_days * DAY_MS, settings.intake.future_hours * HOUR_MS)
         pipeline = Pipeline(parts.store, parts.directory, catalogues, limits, clickhouse.lookup_ids)
-        publisher = Publisher(parts.outbox, settings.engine.shards, sink, clock_ms)
+        publisher = Publisher(parts.outbox, settings.engine.shards, sink, parts.clock_ms)
         source = await stack.enter_async_context(open_source(settings, WRITER_GROUP, kafka=kafka))
         writer = Writer(source, clickhouse)
         async with background(publisher.run(), writer.run()):

@@ -32,11 +32,6 @@ FETCH_MS = 200
 LAG_EVERY_S = 5.0
 
 
-def wall_clock_ms() -> int:
-    """Intake's clock; the only place where the worker asks the time of day."""
-    return time.time_ns() // 1_000_000
-
-
 class Intake(Service):  # type: ignore[misc]
     """Feeds the usage topic to the pipeline."""
 
@@ -45,8 +40,8 @@ class Intake(Service):  # type: ignore[misc]
         settings: Settings,
         pipeline: Pipeline,
         sink: Sink,
+        clock_ms: Callable[[], int],
         on_charged: Callable[[], None] = lambda: None,
-        clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         super().__init__()
         self._settings = settings

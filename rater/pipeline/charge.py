@@ -77,9 +77,9 @@ class Charger:
             event.decision = answer
             if answer.known or answer.fate is not Fate.RATED:
                 self._take_back(event)
-        return await self._second_look(again) if again else []
+        return await self._second_look(again, now_ms) if again else []
 
-    async def _second_look(self, again: Sequence[tuple[Rated, Stale]]) -> list[Rated]:
+    async def _second_look(self, again: Sequence[tuple[Rated, Stale]], now_ms: int) -> list[Rated]:
         for event, _ in again:
             self._take_back(event)
         for event, stale in again:
@@ -92,13 +92,13 @@ class Charger:
             elif stale.why == "epoch":
                 raise WalletError("the wallets were restored to an earlier state; they must be replayed first")
         if any(stale.why == "assignment" for _, stale in again):
-            await self._resolve_again(again)
+            await self._resolve_again(again, now_ms)
         for event, _ in again:
             if event.is_open:
                 self._rate_again(event)
         return [event for event, _ in again if event.is_open]
 
-    async def _resolve_again(self, again: Sequence[tuple[Rated, Stale]]) -> None:
+    async def _resolve_again(self, again: Sequence[tuple[Rated, Stale]], now_ms: int) -> None:
         """Look up who pays anew; where the directory is ahead of the shard (a move was cut short), finish the move."""
         directory = self._preparer.directory
         for event, _ in again:
@@ -114,7 +114,7 @@ class Charger:
             if stale.why == "assignment" and stale.subscriber_version < subscriber.version:
                 behind[subscriber.tenant, subscriber.id] = subscriber
         for subscriber in behind.values():
-            await directory.repair(subscriber)
+            await directory.repair(subscriber, now_ms=now_ms)
 
     def _rate_again(self, event: Rated) -> None:
         rated = self._preparer.rate(event.raw, event.usage, event.payer)

@@ -62,8 +62,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     refuse: Reason = Reason.NONE
     #: Emergency numbers and the like: also for a held subscriber.
     free: bool = False
-    #: HOLD / RELEASE: which one. JOIN: nothing. Others: a note for the journal.
+    #: HOLD, RELEASE: which one. JOIN: the subscriber's own holds it brings along ("operator,fraud").
     hold: str = ""
+    #: CREATE: where the floor is.
+    floor_nanos: int = 0
+    #: For the journal.
     note: str = ""
     #: First four bytes of the catalogue's digest: what rated it, to rate it again the same way.
     catalogue: bytes = b"\0\0\0\0"

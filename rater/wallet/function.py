@@ -1,0 +1,44 @@
+"""Loads the wallet function into Redis, under a name that carries its version.
+
+Two versions of the engine side by side each call their own functions, so an upgrade needs no pause. `VERSION` is raised
+whenever what stands in Redis (keys, packed states, verdicts) could be read differently by the version before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+VERSION = 1
+LIBRARY = f"rater_{VERSION}"
+
+_SOURCE = Path(__file__).with_name("function.lua")
+
+
+def source() -> str:
+    """The library as it is loaded."""
+    return f"#!lua name={LIBRARY}\n" + _SOURCE.read_text().replace("NAME_", f"{LIBRARY}_")
+
+
+async def load(redis: Any) -> None:
+    """Load the library on every primary, unless it stands there already, to the letter."""
+    code = source()
+    stored = await redis.function_list(library=LIBRARY, withcode=True)
+    if code.encode() in _flat(stored):
+        return
+    try:
+        await redis.function_load(code, replace=True)
+    except ResponseError as error:
+        # Another worker may be loading the same text at the same moment.
+        if "already exists" not in str(error):
+            raise
+
+
+def _flat(reply: Any) -> list[bytes]:
+    if isinstance(reply, dict):
+        reply = [part for pair in reply.items() for part in pair]
+    if isinstance(reply, list | tuple):
+        return [leaf for part in reply for leaf in _flat(part)]
+    return [reply] if isinstance(reply, bytes) else [str(reply).encode()]

@@ -1,0 +1,27 @@
+"""The wallets' keys. Every key of a shard carries its hash tag, so a call touches one slot of a cluster.
+
+{s17}:meta                     epoch, generations of the verdict memory
+{s17}:w:<tenant>/<wallet>      the wallet, packed
+{s17}:b:<tenant>/<wallet>/<s>  one member: assignment version, holds, counters, packed
+{s17}:m:<tenant>/<wallet>      its members' names, in order (for paging)
+{s17}:v:<generation>           identity -> verdict
+{s17}:x:<generation>           session counters
+{s17}:k                        identity -> verdict of what is not usage; never expires
+{s17}:o                        outbox, a stream
+{s17}:f                        crossings whose members are still to follow
+{s17}:lease                    who publishes the outbox
+"""
+
+from __future__ import annotations
+
+import zlib
+
+
+def shard_of(tenant: str, wallet: str, shards: int) -> int:
+    """The wallet's shard; the same in every process and for ever."""
+    return zlib.crc32(f"{tenant}/{wallet}".encode()) % shards
+
+
+def tag(shard: int) -> str:
+    """The hash tag that all keys of the shard begin with."""
+    return f"{{s{shard}}}"

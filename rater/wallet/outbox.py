@@ -1,0 +1,123 @@
+"""The outbox of a shard: crossings and journal lines, in the order in which they happened.
+
+One publisher at a time reads it (a lease with a time limit); the entries stay until it deletes them, so a publisher
+that dies loses nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from rater.money import NANOS
+from rater.wallet.entry import Kind, hold_names
+from rater.wallet.keys import tag
+from rater.wallet.store import WalletStore
+from schemas.lifecycle import LifecycleEvent, WalletEntry
+
+#: Renews the lease if it is ours, takes it if it is free; the token says whose it is.
+_LEASE = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+@dataclass(frozen=True)
+class OutboxItem:
+    """One entry: its id in the stream and what it says."""
+
+    id: bytes
+    event: LifecycleEvent | WalletEntry
+
+
+class Outbox:
+    """Reads and deletes outbox entries; one object a publisher."""
+
+    def __init__(self, redis: Any, store: WalletStore) -> None:
+        self._redis = redis
+        self._store = store
+        self._token = secrets.token_hex(8)
+
+    async def lease(self, shard: int, seconds: float) -> bool:
+        """Take or renew the right to publish a shard; False while another publisher has it."""
+        milliseconds = str(int(seconds * 1000))
+        return bool(await self._redis.eval(_LEASE, 1, f"{tag(shard)}:lease", self._token, milliseconds))
+
+    async def release(self, shard: int) -> None:
+        """Give the lease back."""
+        await self._redis.eval(_RELEASE, 1, f"{tag(shard)}:lease", self._token)
+
+    async def read(self, shard: int, count: int) -> list[OutboxItem]:
+        """The oldest entries."""
+        entries = await self._redis.xrange(f"{tag(shard)}:o", count=count)
+        return [OutboxItem(entry_id, unpack_event(fields[b"e"])) for entry_id, fields in entries]
+
+    async def delete(self, shard: int, ids: list[bytes]) -> None:
+        """Forget entries that are delivered."""
+        await self._redis.xdel(f"{tag(shard)}:o", *ids)
+
+    async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
+        """Let the next page of members follow a crossed wallet; their events come to the outbox."""
+        return await self._store.fan_out(shard, members, now_ms=now_ms)
+
+    async def depth(self) -> int:
+        """Entries waiting in all shards."""
+        return sum([await self._redis.xlen(f"{tag(shard)}:o") for shard in range(self._store.shards)])
+
+
+def unpack_event(packed: bytes) -> LifecycleEvent | WalletEntry:
+    """An outbox entry as the function packed it: "L" lifecycle, "J" journal."""
+    sort, *fields = msgpack.unpackb(packed)
+    return _lifecycle(*fields) if sort == "L" else _journal(*fields)
+
+
+def _lifecycle(
+    sort: str, tenant: str, wallet: str, subscriber: str, reason: str, holds: int, version: int,
+    units: int, nanos: int, currency: str, epoch: int, n: int, cause: str, now_ms: int,
+) -> LifecycleEvent:  # fmt: skip
+    return LifecycleEvent(
+        type=sort,
+        tenant=tenant,
+        wallet=wallet,
+        subscriber=subscriber,
+        reason=reason,
+        holds=hold_names(holds),
+        status_version=version,
+        balance_nanos=units * NANOS + nanos,
+        currency=currency,
+        epoch=epoch,
+        n=n,
+        cause=cause,
+        occurred_ms=now_ms,
+    )
+
+
+def _journal(
+    kind: int, tenant: str, wallet: str, epoch: int, n: int, cause: str, units: int, nanos: int,
+    before: int, before_nanos: int, after: int, after_nanos: int, currency: str, now_ms: int, holds: int,
+    subscriber: str, note: str,
+) -> WalletEntry:  # fmt: skip
+    source, _, event_id = cause.partition("/")
+    return WalletEntry(
+        tenant=tenant,
+        wallet=wallet,
+        epoch=epoch,
+        n=n,
+        kind=Kind(kind).name.lower(),
+        source=source,
+        id=event_id,
+        amount_nanos=units * NANOS + nanos,
+        balance_before_nanos=before * NANOS + before_nanos,
+        balance_after_nanos=after * NANOS + after_nanos,
+        currency=currency,
+        occurred_ms=now_ms,
+        holds=hold_names(holds),
+        subscriber=subscriber,
+        note=note,
+    )

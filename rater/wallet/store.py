@@ -1,0 +1,166 @@
+"""The wallets in Redis: entries in, answers out, one atomic call a batch and shard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from rater.errors import UnsafeRedisError, WalletError
+from rater.money import NANOS
+from rater.wallet import function
+from rater.wallet.codec import pack_call, unpack_answer, unpack_verdict
+from rater.wallet.durability import Durability, check_durability
+from rater.wallet.entry import Answer, Decision, Entry, hold_names
+from rater.wallet.keys import shard_of, tag
+
+#: Says how many shards there are; fixed with the first wallet.
+META = "rater:meta"
+#: Entries in one call at most: Redis answers nobody else for about 4 ms per 1,000.
+CALL_ENTRIES_MAX = 4000
+#: How long a call waits for a replica's append-only file before it fails (and is repeated: verdicts are remembered).
+REPLICA_WAIT_MS = 2000
+
+
+@dataclass(frozen=True)
+class WalletState:
+    """A wallet as it stands. available = balance - floor."""
+
+    tenant: str
+    wallet: str
+    currency: str
+    balance_nanos: int
+    floor_nanos: int
+    n: int
+    holds: tuple[str, ...]
+    status_version: int
+
+
+@dataclass(frozen=True)
+class MemberState:
+    """A subscriber of a wallet. `active` is False after it moved away."""
+
+    subscriber: str
+    version: int
+    holds: tuple[str, ...]
+    status_version: int
+    active: bool
+    counters: dict[str, int]
+
+
+class WalletStore:
+    """Open it with `WalletStore.open`; safe to share between tasks."""
+
+    def __init__(self, redis: Any, shards: int, durability: Durability) -> None:
+        self._redis = redis
+        self._durability = durability
+        self._dropped_before_ms = [0] * shards
+        self.shards = shards
+
+    @classmethod
+    async def open(cls, redis: Any, *, shards: int = 8, durability: Durability = "process") -> WalletStore:
+        """Check that Redis is safe, load the function, fix or check the number of shards.
+
+        Raises:
+            UnsafeRedisError: Redis could lose what it acknowledged.
+            WalletError: the wallets were made with another number of shards.
+        """
+        await check_durability(redis, durability)
+        await function.load(redis)
+        await redis.hsetnx(META, "shards", shards)
+        made = int(await redis.hget(META, "shards"))
+        if made != shards:
+            raise WalletError(f"shards is {shards}, but these wallets were made with {made}; it cannot be changed")
+        store = cls(redis, shards, durability)
+        await store.refresh()
+        return store
+
+    async def refresh(self) -> None:
+        """Read which generations of the verdict memory are gone; others may have dropped some."""
+        for shard in range(self.shards):
+            dropped = await self._redis.hget(f"{tag(shard)}:meta", "dropped_before_ms")
+            self._dropped_before_ms[shard] = int(dropped or 0)
+
+    def shard_of(self, tenant: str, wallet: str) -> int:
+        """The shard the wallet lives in."""
+        return shard_of(tenant, wallet, self.shards)
+
+    def slow_lane_before_ms(self, shard: int) -> int:
+        """Ids decided before this time may be forgotten here; what could be as old is looked up in ClickHouse."""
+        return self._dropped_before_ms[shard]
+
+    async def apply(self, entries: Sequence[Entry], *, now_ms: int, epoch: int = 0) -> list[Answer]:
+        """Decide entries, answers in their order. Entries of one wallet are decided in order; an epoch of 0 is any."""
+        by_shard: dict[int, list[int]] = {}
+        for index, entry in enumerate(entries):
+            by_shard.setdefault(self.shard_of(entry.tenant, entry.wallet), []).append(index)
+        answers: list[Answer | None] = [None] * len(entries)
+        await asyncio.gather(
+            *(self._apply_shard(shard, entries, chosen, answers, now_ms, epoch) for shard, chosen in by_shard.items())
+        )
+        return [answer for answer in answers if answer is not None]
+
+    async def _apply_shard(
+        self, shard: int, entries: Sequence[Entry], chosen: Sequence[int], answers: list[Answer | None],
+        now_ms: int, epoch: int,
+    ) -> None:  # fmt: skip
+        for start in range(0, len(chosen), CALL_ENTRIES_MAX):
+            page = chosen[start : start + CALL_ENTRIES_MAX]
+            packed = pack_call([entries[index] for index in page], now_ms, epoch)
+            replies = await self._call("apply", shard, packed)
+            for index, reply in zip(page, replies, strict=True):
+                answers[index] = unpack_answer(reply)
+
+    async def _call(self, name: str, shard: int, *arguments: Any) -> Any:
+        reply = await self._redis.fcall(f"{function.LIBRARY}_{name}", 1, tag(shard), *arguments)
+        if self._durability == "replica":
+            _, replicas = await self._redis.execute_command("WAITAOF", 0, 1, REPLICA_WAIT_MS)
+            if not replicas:
+                raise UnsafeRedisError(f"no replica wrote the call within {REPLICA_WAIT_MS} ms; it will be repeated")
+        return reply
+
+    async def lookup(self, shard: int, identities: Sequence[bytes]) -> list[Decision | None]:
+        """The remembered decisions of these ids in a shard; changes nothing."""
+        replies = await self._redis.fcall_ro(f"{function.LIBRARY}_lookup", 1, tag(shard), *identities)
+        return [unpack_verdict(reply[1:], known=True) if reply else None for reply in replies]
+
+    async def rotate(self, shard: int, *, now_ms: int, window_ms: int, safe_ms: int) -> None:
+        """Begin a new generation of remembered ids when the current is `window_ms` old; drop those that may go.
+
+        `safe_ms`: every door has acknowledged what was decided before, and it can be read in ClickHouse.
+        """
+        _, _, dropped = await self._call("rotate", shard, now_ms, window_ms, safe_ms)
+        self._dropped_before_ms[shard] = int(dropped)
+
+    async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
+        """Bring up to `members` members of a crossed wallet after it; answers whether there was one."""
+        return bool(await self._call("fan_out", shard, members, now_ms))
+
+    async def wallet(self, tenant: str, wallet: str) -> WalletState | None:
+        """A wallet as it stands, or None."""
+        packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:w:{tenant}/{wallet}")
+        if packed is None:
+            return None
+        currency, units, nanos, floor_units, floor_nanos, n, holds, version = msgpack.unpackb(packed)
+        balance, floor = units * NANOS + nanos, floor_units * NANOS + floor_nanos
+        return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version)
+
+    async def member(self, tenant: str, wallet: str, subscriber: str) -> MemberState | None:
+        """A subscriber as its wallet's shard knows it, or None."""
+        packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:b:{tenant}/{wallet}/{subscriber}")
+        if packed is None:
+            return None
+        assigned, holds, version, active, counters = msgpack.unpackb(packed)
+        return MemberState(subscriber, assigned, hold_names(holds), version, bool(active), dict(counters or {}))
+
+    async def members(self, tenant: str, wallet: str, page: int = 1000) -> AsyncIterator[str]:
+        """The names of a wallet's members, in order."""
+        key = f"{tag(self.shard_of(tenant, wallet))}:m:{tenant}/{wallet}"
+        start = "-"
+        while names := await self._redis.zrangebylex(key, start, "+", start=0, num=page):
+            for name in names:
+                yield name.decode()
+            start = "(" + names[-1].decode()

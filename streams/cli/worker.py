@@ -1,0 +1,18 @@
+"""`rater worker`: the Faust worker."""
+
+from __future__ import annotations
+
+import click
+
+from rater.settings import Settings
+from streams.app import create_app
+from streams.logs import set_up_logs
+
+
+@click.command()
+@click.pass_obj
+def worker(settings: Settings) -> None:
+    """Rate usage from Kafka until stopped; any number of workers share the partitions."""
+    set_up_logs()
+    app = create_app(settings)
+    app.Worker(loglevel="warning", override_logging=False, redirect_stdouts=False).execute_from_commandline()

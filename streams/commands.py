@@ -1,0 +1,65 @@
+"""Wallet commands from the commands topic: decoded, applied through the wallet's one call, never lost."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from rater.errors import WalletError
+from rater.money import MoneyError
+from rater.pipeline.batch import Door
+from rater.wallet.command import entry_of
+from rater.wallet.entry import Stale
+from schemas.commands import WalletCommand
+from schemas.fates import Reason
+from schemas.faults import DeadLetter
+from streams.engine import Engine
+from streams.patience import patiently
+from streams.topics import DEAD_LETTERS
+
+log = logging.getLogger(__name__)
+
+_decode = msgspec.json.Decoder(WalletCommand).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class CommandDesk:
+    """Carries out one command at a time; a bad one is dead-lettered with its reason."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def handle(self, raw: bytes, door: Door, position: int) -> None:
+        """Apply a command; waits while Redis is away, so that nothing is acknowledged before it is done."""
+        try:
+            command = _decode(raw)
+            await patiently("redis", lambda: self._apply(command))
+        except (msgspec.DecodeError, MoneyError, WalletError) as error:
+            await self._dead_letter(raw, door, position, str(error))
+        self._engine.publisher.wake()
+
+    async def _apply(self, command: WalletCommand) -> None:
+        parts = self._engine.parts
+        state = await parts.store.wallet(command.tenant, command.wallet)
+        if state is None:
+            raise WalletError(f"wallet: {command.tenant} has no wallet {command.wallet}")
+        answers = await parts.store.apply([entry_of(command, state.currency)], now_ms=parts.clock_ms())
+        if isinstance(answers[0], Stale):
+            raise WalletError(f"wallet {command.wallet}: {answers[0].why}")
+        if answers[0].reason is not Reason.NONE:
+            raise WalletError(f"amount: {answers[0].reason.label}")
+
+    async def _dead_letter(self, raw: bytes, door: Door, position: int, detail: str) -> None:
+        log.warning("wallet command at %s %d refused: %s", door.name, position, detail)
+        letter = DeadLetter(
+            reason=Reason.INVALID.label,
+            field="",
+            detail=detail,
+            door=door.name,
+            position=position,
+            dead_ms=self._engine.parts.clock_ms(),
+            raw=raw,
+            format="wallet-command",
+        )
+        await patiently("kafka", lambda: self._engine.sink.publish({DEAD_LETTERS: [(b"", _encode(letter))]}))
