@@ -2,8 +2,8 @@
 
 The order is that of docs/tariffs.md: emergency numbers, then blocked places, then the most specific of the rates that
 match, comparing first kind, then where the subscriber is (network > country > zone > anywhere), then where it goes
-(longest prefix or short code as dialled > country > zone > anywhere), then direction. A country in several zones belongs
-to the one declared first.
+(longest prefix or short code as dialled > country > zone > anywhere), then direction. A country in several zones
+belongs to the one declared first.
 """
 
 from __future__ import annotations
