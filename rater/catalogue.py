@@ -16,6 +16,7 @@ from typing import Final
 
 from rater.errors import CatalogueError
 from rater.plan import Plan, read_plan
+from rater.tariff.check import check_tariff_file
 from rater.tariff.load import read_tariff, read_text
 from rater.tariff.model import Tariff
 
@@ -56,6 +57,10 @@ class Catalogue:
         paths = [*folder.glob("tariffs/**/*.yaml"), *folder.glob("tariffs/**/*.csv"), *folder.glob("plans/*.yaml")]
         if not paths:
             raise CatalogueError(f"{folder}: there is no tariffs/*.yaml and no plans/*.yaml")
+        tariffs = sorted(folder.glob("tariffs/**/*.yaml"))
+        mistakes = [str(found) for path in tariffs for found in check_tariff_file(path) if not found.tolerable]
+        if mistakes:
+            raise CatalogueError("\n".join(mistakes))
         return cls({path.relative_to(folder).as_posix(): read_text(path) for path in paths})
 
     @classmethod
