@@ -40,9 +40,9 @@ class Meter:
 
     def run(self, pieces: Sequence[Piece]) -> None:
         """Set `billed` of each piece that has a price, and explain it."""
-        for piece in pieces:
-            if piece.found.pricer is not None:
-                self._bill(piece, is_last=piece is pieces[-1])
+        priced = [piece for piece in pieces if piece.found.pricer is not None]
+        for piece in priced:
+            self._bill(piece, is_last=piece is priced[-1])
 
     def _bill(self, piece: Piece, *, is_last: bool) -> None:
         assert piece.found.pricer is not None

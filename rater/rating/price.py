@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from rater.rating.explain import money_text
 from rater.rating.pricer import Pricer
@@ -55,7 +56,7 @@ def _charge(piece: Piece, pricer: Pricer, cut: list[tuple[int, Tier]], currency:
     """Add up what each tier takes: "5 MB x 0.10 EUR = 0.50 EUR"."""
     band = pricer.band_name(piece.band)
     for quantity, tier in cut:
-        amount = quantity * tier.price / pricer.rate.unit
+        amount = tier.price * Fraction(quantity, pricer.rate.unit)
         piece.amount += amount
         text = (
             f"{pricer.wording.priced(quantity)} x {money_text(tier.price)} {currency} = {money_text(amount)} {currency}"

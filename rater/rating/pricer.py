@@ -33,7 +33,7 @@ class Pricer:
             and rate.increment_scope in _FLAT_FIRST
         )
         price = rate.prices[0].price if rate.prices else Fraction(0)
-        per_base_unit = price * NANOS / rate.unit
+        per_base_unit = price * Fraction(NANOS, rate.unit)
         #: Nanos of one byte, millisecond or message: numerator / denominator.
         self.numerator = per_base_unit.numerator
         self.denominator = per_base_unit.denominator

@@ -21,7 +21,7 @@ from rater.rating.explain import money_text
 from rater.rating.flat import flat_charge
 from rater.rating.meter import Meter
 from rater.rating.price import price
-from rater.rating.split import Piece, TooManyPartsError, split
+from rater.rating.split import Piece, TooManyPartsError, charged_until, split
 from rater.rating.timeline import timeline
 from rater.rating.tracker import Tracker
 from rater.tariff.model import Tariff
@@ -36,7 +36,7 @@ def rate(tariff: Tariff, usage: Usage, counters: Mapping[str, int], cycle_zone: 
     """
     line = timeline(tariff, cycle_zone)
     line.move_to(usage.start_ms)
-    if line.version >= 0 and usage.service != "voice" and usage.end_ms <= line.high_ms:
+    if line.version >= 0 and charged_until(usage) <= line.high_ms:
         found = tariff.indexes[line.version].find(usage)
         if found.outcome == "priced" and found.pricer is not None and found.pricer.is_flat:
             return flat_charge(tariff, usage, counters, line, found)
@@ -94,7 +94,7 @@ def _last_line(tariff: Tariff, piece: Piece, total_nanos: Fraction, rounded: int
     if not before:
         return f"{tariff.rounding_text}: {format_nanos(rounded)} {currency}"
     return (
-        f"with the parts before {money_text(total_nanos / NANOS)} {currency}, {tariff.rounding_text}:"
+        f"with the parts before {money_text(total_nanos * Fraction(1, NANOS))} {currency}, {tariff.rounding_text}:"
         f" {format_nanos(rounded)} {currency}, less {format_nanos(before)} {currency}"
         f" = {format_nanos(rounded - before)} {currency}"
     )

@@ -50,7 +50,7 @@ def split(tariff: Tariff, usage: Usage, cycle_zone: str) -> list[Piece]:
     Raises:
         TooManyPartsError: it crosses more than `PARTS_MAX` boundaries.
     """
-    end_ms = _charged_until(usage)
+    end_ms = charged_until(usage)
     pieces = [_piece_at(tariff, usage, usage.start_ms, end_ms, cycle_zone)]
     while pieces[-1].end_ms < end_ms:
         piece = _piece_at(tariff, usage, pieces[-1].end_ms, end_ms, cycle_zone)
@@ -66,7 +66,8 @@ def split(tariff: Tariff, usage: Usage, cycle_zone: str) -> list[Piece]:
     return [piece for piece in pieces if piece.quantity] or pieces[:1]
 
 
-def _charged_until(usage: Usage) -> int:
+def charged_until(usage: Usage) -> int:
+    """Up to when the usage is laid over time: a call for as long as it is charged, a message not at all."""
     if usage.service == "voice":
         return usage.start_ms + usage.quantity
     return usage.end_ms if usage.service == "data" else usage.start_ms
