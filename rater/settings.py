@@ -29,7 +29,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the settings file; a key it does not know is an error."""
 
 
-class EngineSettings(Section):
+class EngineSettings(Section, frozen=True):
     """What runs where."""
 
     #: "embedded" starts Redis and ClickHouse from wheels; "distributed" uses the servers named below.
@@ -41,14 +41,14 @@ class EngineSettings(Section):
     durability: Literal["process", "machine", "replica"] = "process"
 
 
-class RedisSettings(Section):
+class RedisSettings(Section, frozen=True):
     """The wallets' server, where the engine does not start its own."""
 
     url: str = "redis://127.0.0.1:6379/0"
     cluster: bool = False
 
 
-class KafkaSettings(Section):
+class KafkaSettings(Section, frozen=True):
     """The topics in and out. `prefix` goes before every topic the engine writes ("rater.rated")."""
 
     bootstrap: str = "127.0.0.1:9092"
@@ -59,13 +59,13 @@ class KafkaSettings(Section):
     partitions: Count = 8
 
 
-class ClickHouseSettings(Section):
+class ClickHouseSettings(Section, frozen=True):
     """The invoicing store, where the engine does not start its own."""
 
     url: str = "clickhouse://default@127.0.0.1:9000/rater"
 
 
-class IntakeSettings(Section):
+class IntakeSettings(Section, frozen=True):
     """How usage comes in."""
 
     format: Literal["auto", "usage", "cloudevents", "emnify", "1nce"] = "auto"
@@ -81,14 +81,14 @@ class IntakeSettings(Section):
     clock: Annotated[datetime, Meta(tz=True)] | None = None
 
 
-class MetricsSettings(Section):
+class MetricsSettings(Section, frozen=True):
     """Where Prometheus scrapes; port 0 switches it off."""
 
     host: str = "127.0.0.1"
     port: Port = 9464
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """All settings; the defaults run everything on one machine."""
 
     engine: EngineSettings = EngineSettings()

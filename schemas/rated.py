@@ -67,6 +67,8 @@ class RatedRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     #: Of a re-rated event: the identity it corrects, and how often it was revised.
     correction_of: str = ""
     revision: int = 0
+    #: Digest of the content under this id (hex), to tell a copy from a conflict long after.
+    fingerprint: str = ""
     #: The catalogue that decided, so that the record can be derived again.
     catalogue: str = ""
     #: The charge, step by step, as a person would redo it with a pencil.

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 ROTATE_EVERY_S = 60.0
 
 
-class EngineService(Service):  # type: ignore[misc]
+class EngineService(Service):
     """Opens the engine when the worker starts, runs the intake, and closes in the opposite order."""
 
     def __init__(self, settings: Settings, **kwargs: Any) -> None:
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> faust.App:
     )
     service = EngineService(settings, beacon=app.beacon)
     app.on_startup_finished = None
-    app.service(lambda **_: service)
+    app.service(service)  # type: ignore[arg-type]  # Faust takes an instance as well as a class
 
     commands = app.topic(settings.kafka.commands_topic, value_type=bytes, value_serializer="raw")
 

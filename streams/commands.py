@@ -9,8 +9,7 @@ import msgspec
 from rater.errors import WalletError
 from rater.money import MoneyError
 from rater.pipeline.batch import Door
-from rater.wallet.command import entry_of
-from rater.wallet.entry import Stale
+from rater.wallet.command import carry_out
 from schemas.commands import WalletCommand
 from schemas.fates import Reason
 from schemas.faults import DeadLetter
@@ -41,14 +40,7 @@ class CommandDesk:
 
     async def _apply(self, command: WalletCommand) -> None:
         parts = self._engine.parts
-        state = await parts.store.wallet(command.tenant, command.wallet)
-        if state is None:
-            raise WalletError(f"wallet: {command.tenant} has no wallet {command.wallet}")
-        answers = await parts.store.apply([entry_of(command, state.currency)], now_ms=parts.clock_ms())
-        if isinstance(answers[0], Stale):
-            raise WalletError(f"wallet {command.wallet}: {answers[0].why}")
-        if answers[0].reason is not Reason.NONE:
-            raise WalletError(f"amount: {answers[0].reason.label}")
+        await carry_out(parts.store, command, now_ms=parts.clock_ms())
 
     async def _dead_letter(self, raw: bytes, door: Door, position: int, detail: str) -> None:
         log.warning("wallet command at %s %d refused: %s", door.name, position, detail)

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
 
@@ -18,7 +20,7 @@ from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
-from streams.clickhouse.server import ClickHouse, open_clickhouse
+from streams.clickhouse.server import ClickHouse, lookup_ids, open_clickhouse
 from streams.clickhouse.writer import Writer
 from streams.embedded.parts import EmbeddedParts
 from streams.kafka import KafkaSink, KafkaSource, create_topics
@@ -53,6 +55,18 @@ class Engine:
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
+    writer: Writer
+
+    async def settle_down(self) -> None:
+        """Return once every crossing is published and every record stands in ClickHouse."""
+        await self.publisher.drained()
+        await self.writer.caught_up()
+
+    async def rotate(self) -> None:
+        """Begin new generations of remembered ids, and drop those whose records all stand in ClickHouse."""
+        now_ms, window_ms = self.parts.clock_ms(), self.parts.settings.intake.memory_days * DAY_MS
+        for shard in range(self.parts.store.shards):
+            await self.parts.store.rotate(shard, now_ms=now_ms, window_ms=window_ms, safe_ms=0)
 
 
 @asynccontextmanager
@@ -63,14 +77,14 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         embedded = None
         if settings.engine.mode == "embedded":
             embedded = await stack.enter_async_context(EmbeddedParts(settings.data))
-            redis = Redis(unix_socket_path=str(embedded.redis_socket))
+            redis: Any = Redis(unix_socket_path=str(embedded.redis_socket))
         elif settings.redis.cluster:
             redis = RedisCluster.from_url(settings.redis.url)
         else:
             redis = Redis.from_url(settings.redis.url)
         stack.push_async_callback(redis.aclose)
         engine = settings.engine
-        store = await WalletStore.open(redis, shards=engine.shards, durability=engine.durability, now_ms=clock_ms())
+        store = await WalletStore.open(redis, shards=engine.shards, durability=engine.durability)
         directory = Directory(redis, store)
         yield Parts(settings, redis, store, directory, Outbox(redis, store), embedded, clock_ms)
 
@@ -134,12 +148,12 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         catalogues = Catalogues(parts.redis, catalogue)
         await catalogues.keep()
         limits = Limits(settings.intake.too_old_days * DAY_MS, settings.intake.future_hours * HOUR_MS)
-        pipeline = Pipeline(parts.store, parts.directory, catalogues, limits, clickhouse.lookup_ids)
+        pipeline = Pipeline(parts.store, parts.directory, catalogues, limits, partial(lookup_ids, clickhouse))
         publisher = Publisher(parts.outbox, settings.engine.shards, sink, parts.clock_ms)
         source = await stack.enter_async_context(open_source(settings, WRITER_GROUP, kafka=kafka))
         writer = Writer(source, clickhouse)
         async with background(publisher.run(), writer.run()):
-            yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse)
+            yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, writer)
 
 
 async def publish_outbox(parts: Parts) -> None:

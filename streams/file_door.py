@@ -50,6 +50,11 @@ class FileDoor:
         self._door = Door(f"file:{path.name}#{digest}:{self.progress.run}")
         self.tally = Tally()
 
+    @property
+    def read(self) -> int:
+        """Records of the file that are dealt with."""
+        return self.progress.position
+
     def _load(self) -> Progress:
         if not self._progress_path.exists():
             return Progress(str(self.path))
@@ -70,18 +75,17 @@ class FileDoor:
         sink: Sink,
         clock_ms: Callable[[], int],
         on_charged: Callable[[], None] = lambda: None,
-        on_batch: Callable[[Outputs], None] | None = None,
+        on_progress: Callable[[], None] = lambda: None,
     ) -> Tally:
         """Feed every record that is not acknowledged yet; answers what this run came to."""
 
         async def acknowledge(delivered: Sequence[Outputs]) -> None:
             for outputs in delivered:
                 self.tally.add(outputs.tally)
-                if on_batch:
-                    on_batch(outputs)
             assert isinstance(delivered[-1].batch.receipt, int)
             self.progress.position = delivered[-1].batch.receipt
             self._save()
+            on_progress()
 
         self._save()
         settings = self._settings
@@ -113,6 +117,12 @@ class FileDoor:
                 yield from csv_records(file)
             else:
                 yield from (line for line in (raw.rstrip(b"\r\n") for raw in file) if line)
+
+
+def count_records(path: Path) -> int:
+    """How many records a file holds, for the progress bar; lines are counted, not read."""
+    with _open(path) as file:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
 
 
 def _open(path: Path) -> BinaryIO:

@@ -32,7 +32,7 @@ FETCH_MS = 200
 LAG_EVERY_S = 5.0
 
 
-class Intake(Service):  # type: ignore[misc]
+class Intake(Service):
     """Feeds the usage topic to the pipeline."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Intake(Service):  # type: ignore[misc]
         await patiently("kafka", self._consumer.start)
         self._consumer.subscribe([kafka.usage_topic], listener=_Rebalance(self))
 
-    @Service.task  # type: ignore[untyped-decorator]
+    @Service.task
     async def _feed(self) -> None:
         try:
             async with self._conveyor:

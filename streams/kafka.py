@@ -87,7 +87,7 @@ class KafkaSource:
     async def read(self, rows_max: int, timeout_s: float) -> list[TopicRecord]:
         """The next records, in order within each partition."""
         fetched = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=rows_max)
-        records = []
+        records: list[TopicRecord] = []
         for partition, found in fetched.items():
             topic = partition.topic.removeprefix(self._prefix)
             records.extend(TopicRecord(topic, partition.partition, record.offset, record.value) for record in found)

@@ -69,6 +69,12 @@ class Publisher:
         finally:
             await self._let_go()
 
+    async def drained(self) -> None:
+        """Return once `run`, beside us, has nothing left to publish."""
+        while await self._outbox.depth() or await self._outbox.following():
+            self.wake()
+            await asyncio.sleep(IDLE_S)
+
     async def publish_once(self) -> bool:
         """One round over the leased shards; answers whether anything was done."""
         await self._renew()

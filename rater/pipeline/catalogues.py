@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis.asyncio import Redis
+from typing import Any
 
 from rater.catalogue import Catalogue
 from rater.errors import CatalogueError
@@ -17,14 +17,14 @@ NAME_BYTES = 4
 class Catalogues:
     """The catalogue in force, and on demand those before it."""
 
-    def __init__(self, redis: Redis, current: Catalogue) -> None:
+    def __init__(self, redis: Any, current: Catalogue) -> None:
         self._redis = redis
         self._known = {current.digest[:NAME_BYTES]: current}
         self.current = current
 
     async def keep(self) -> None:
         """Store the catalogue in force; must be done before it decides anything."""
-        await self._redis.hset(KEY, self.current.digest[:NAME_BYTES], self.current.sources())  # type: ignore[misc, arg-type]
+        await self._redis.hset(KEY, self.current.digest[:NAME_BYTES], self.current.sources())
 
     async def get(self, name: bytes) -> Catalogue:
         """The catalogue with this digest prefix.
@@ -33,7 +33,7 @@ class Catalogues:
             CatalogueError: nobody kept it.
         """
         if name not in self._known:
-            sources = await self._redis.hget(KEY, name)  # type: ignore[misc, arg-type]
+            sources = await self._redis.hget(KEY, name)
             if sources is None:
                 raise CatalogueError(f"the catalogue {name.hex()} that decided an event is not kept in Redis ({KEY})")
             self._known[name] = Catalogue.from_sources(sources)

@@ -66,6 +66,10 @@ class Outbox:
         """Let the next page of members follow a crossed wallet; their events come to the outbox."""
         return await self._store.fan_out(shard, members, now_ms=now_ms)
 
+    async def following(self) -> int:
+        """Crossed wallets whose members are still to follow, in all shards."""
+        return sum([await self._redis.llen(f"{tag(shard)}:f") for shard in range(self._store.shards)])
+
     async def depth(self) -> int:
         """Entries waiting in all shards."""
         return sum([await self._redis.xlen(f"{tag(shard)}:o") for shard in range(self._store.shards)])

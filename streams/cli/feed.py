@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rater.pipeline.settle import Outputs, Tally
+from rater.pipeline.settle import Tally
 from streams.engine import Engine
 from streams.file_door import FileDoor, count_records
 
@@ -48,9 +48,9 @@ async def feed_files(engine: Engine, files: Sequence[Path], tenant: str = "", so
             task = progress.add_task(path.name, total=total, completed=door.progress.position, rate=0.0)
             started = time.perf_counter()
 
-            def advance(outputs: Outputs, task=task, door=door, started=started) -> None:  # type: ignore[no-untyped-def]
+            def advance(task: TaskID = task, door: FileDoor = door, started: float = started) -> None:
                 seconds = max(time.perf_counter() - started, 1e-9)
-                progress.update(task, completed=outputs.batch.receipt, rate=door.tally.events / seconds)
+                progress.update(task, completed=door.read, rate=door.tally.events / seconds)
 
             fed.tally.add(
                 await door.run(engine.pipeline, engine.sink, engine.parts.clock_ms, engine.publisher.wake, advance)

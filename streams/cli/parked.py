@@ -15,7 +15,8 @@ from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.settle import Tally
 from rater.settings import Settings
 from streams.cli.report import fate_lines
-from streams.clickhouse.queries import Row, parked_unresolved
+from streams.clickhouse.queries import parked_unresolved
+from streams.clickhouse.server import Row
 from streams.engine import Engine, open_engine
 
 #: Events replayed in one batch.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from rater.money import format_nanos
 from rater.pipeline.settle import Tally
@@ -87,3 +87,55 @@ def fate_lines(tally: Tally) -> list[str]:
     check = "= events in" if tally.adds_up else "IS NOT events in: please report this"
     lines.append(f"{'sum':<14}{sum(tally.fates.values()):>10,}  {check} {tally.events:,}")
     return lines
+
+
+def show(summary: Summary, *, as_json: bool, next_commands: Sequence[str] = ()) -> None:
+    """Print the summary: one JSON object, or what a person reads in ten seconds."""
+    if as_json:
+        print(msgspec.json.encode(summary).decode())
+        return
+    console = Console(highlight=False)
+    console.print(_fates_table(summary))
+    if summary.events_in and summary.fates["duplicate"] and not summary.fates["rated"]:
+        console.print("[bold]Nothing new:[/] every rateable event was decided before; nothing was charged.")
+    for label, amounts in (("charged", summary.charged), ("uncovered", summary.uncovered)):
+        if amounts:
+            console.print(f"{label:<12}" + "   ".join(f"{amount} {code}" for code, amount in amounts.items()))
+    console.print(f"{'speed':<12}{summary.events_per_second:,} events/s")
+    ledger = "   ".join(f"{amount} {code}" for code, amount in summary.ledger_charged.items())
+    console.print(f"{'ledger':<12}{summary.ledger_records:,} rated records in ClickHouse, {ledger} in all")
+    console.print(_suspends_table(summary))
+    console.print(_countries_table(summary))
+    console.print(f"{'data':<12}{summary.data}")
+    if next_commands:
+        console.print("\nTry next:\n" + "\n".join(f"  {command}" for command in next_commands))
+
+
+def _fates_table(summary: Summary) -> Table:
+    table = Table("fate", "events", "why", title=f"{summary.events_in:,} events in", title_justify="left")
+    for fate, events in summary.fates.items():
+        reasons = (
+            f"{key.partition('/')[2]} {count:,}" for key, count in summary.reasons.items() if key.startswith(fate + "/")
+        )
+        table.add_row(fate, f"{events:,}", ", ".join(reasons))
+    check = "adds up" if summary.adds_up else "DOES NOT ADD UP: please report this"
+    table.add_section()
+    table.add_row("sum", f"{sum(summary.fates.values()):,}", check)
+    return table
+
+
+def _suspends_table(summary: Summary) -> Table:
+    title = f"{summary.sims_suspended:,} SIMs of {summary.wallets_suspended:,} wallets suspended, the first of them"
+    table = Table("when (UTC)", "SIM", "wallet", "reason", "caused by", title=title, title_justify="left")
+    for row in summary.first_suspends:
+        when = datetime.fromtimestamp(int(row["occurred_ms"]) // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(when, row["subscriber"], f"{row['tenant']}/{row['wallet']}", row["reason"], row["cause"])
+    return table
+
+
+def _countries_table(summary: Summary) -> Table:
+    table = Table("country", "charged", "events", title="Dearest countries", title_justify="left")
+    for row in summary.dearest_countries:
+        amount = f"{format_nanos(int(row['charged_nanos']))} {row['currency']}"
+        table.add_row(row["country"], amount, f"{int(row['events']):,}")
+    return table

@@ -1,0 +1,31 @@
+"""The latest changes of a wallet, as a table."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from rater.money import format_nanos
+from rater.settings import Settings
+from streams.clickhouse.queries import wallet_history
+from streams.clickhouse.server import Row
+from streams.engine import open_clickhouse_of, open_parts
+
+
+def show(settings: Settings, tenant: str, wallet: str, count: int) -> None:
+    """Print the table."""
+
+    async def main() -> list[Row]:
+        async with open_parts(settings) as parts, open_clickhouse_of(parts) as clickhouse:
+            return await wallet_history(clickhouse, tenant, wallet, count)
+
+    table = Table("n", "when (UTC)", "what", "cause", "amount", "balance after", title=f"{tenant}/{wallet}")
+    for row in asyncio.run(main()):
+        when = datetime.fromtimestamp(int(row["occurred_ms"]) // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        sign = -1 if row["kind"] in ("usage", "debit", "force") else 1
+        amount, after = format_nanos(sign * int(row["amount_nanos"])), format_nanos(int(row["balance_after_nanos"]))
+        table.add_row(f"{row['epoch']}.{row['n']}", when, row["kind"], row["cause"], amount, after)
+    Console().print(table)
