@@ -1,0 +1,272 @@
+"""Laws of rating, over random tariffs and usage."""
+
+from __future__ import annotations
+
+import copy
+import re
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rater.money import format_nanos
+from rater.rating.charge import Charge, CounterUse
+from rater.rating.rate import rate, rate_in_pieces
+from rater.tariff.model import Rate, Tariff, Tier
+from schemas.usage import Usage
+from tests.rater.rating.building import example_tariff, example_usage, rates_tariff
+from tests.rater.rating.strategies import (
+    STARTS,
+    ZONE,
+    cases,
+    even_prices,
+    flat_rates,
+    schedules,
+    steps,
+    tariff_of,
+    usage_of,
+)
+
+Case = tuple[Tariff, Usage, dict[str, int]]
+
+
+@given(cases(flat_rates))
+def test_the_short_cut_for_flat_rates_gives_the_same_charge(case: Case) -> None:
+    assert rate(*case, ZONE) == rate_in_pieces(*case, ZONE)
+
+
+@given(cases())
+def test_parts_add_up_and_are_in_time_order(case: Case) -> None:
+    tariff, usage, counters = case
+    charge = rate(tariff, usage, counters, ZONE)
+
+    assert sum(part.amount_nanos for part in charge.parts) == charge.amount_nanos
+    assert sum(part.quantity for part in charge.parts) == usage.quantity
+    assert all(part.amount_nanos >= 0 for part in charge.parts)
+    assert [part.start_ms for part in charge.parts] == sorted(part.start_ms for part in charge.parts)
+    assert charge.amount_nanos % tariff.precision_nanos == 0
+
+
+@given(cases())
+def test_the_same_input_gives_the_same_charge_and_is_left_alone(case: Case) -> None:
+    tariff, usage, counters = case
+    before = copy.deepcopy(counters)
+
+    assert rate(tariff, usage, counters, ZONE) == rate(tariff, usage, counters, ZONE)
+    assert counters == before
+
+
+@given(cases())
+def test_counter_keys_do_not_depend_on_counter_values(case: Case) -> None:
+    tariff, usage, counters = case
+    keys = [use.key for use in rate(tariff, usage, counters, ZONE).uses]
+
+    assert keys == [use.key for use in rate(tariff, usage, {}, ZONE).uses]
+    assert len(set(keys)) == len(keys)
+
+
+def _within(use: CounterUse, draw: st.DrawFn) -> int:
+    """A value for which the charge is stated to be the same."""
+    if not use.step:
+        return draw(st.integers(use.low, min(use.high, use.low + 1_000_000)))
+    residue = draw(st.integers(use.residue_low, use.residue_high))
+    return draw(st.integers(0, 50)) * use.step + residue
+
+
+@settings(max_examples=200)
+@given(cases(), st.data())
+def test_a_counter_range_is_true(case: Case, data: st.DataObject) -> None:
+    """Within the ranges a charge states, it is the same; only the words about a carried step may differ."""
+    tariff, usage, counters = case
+    charge = rate(tariff, usage, counters, ZONE)
+    others = {use.key: _within(use, data.draw) for use in charge.uses}  # type: ignore[arg-type]
+
+    assert all(_holds(use, counters[use.key]) for use in charge.uses)
+    assert _without_words(rate(tariff, usage, others, ZONE)) == _without_words(charge)
+
+
+def _holds(use: CounterUse, value: int) -> bool:
+    in_step = not use.step or use.residue_low <= value % use.step <= use.residue_high
+    return use.low <= value <= use.high and in_step
+
+
+def _without_words(charge: Charge) -> Charge:
+    parts = tuple(msgspec.structs.replace(part, explanation=()) for part in charge.parts)
+    return msgspec.structs.replace(charge, parts=parts)
+
+
+@given(cases())
+def test_the_explanation_adds_up_to_the_amount(case: Case) -> None:
+    charge = rate(*case, ZONE)
+
+    for part in charge.parts:
+        assert part.explanation[-1].endswith(f" {format_nanos(part.amount_nanos)} EUR")
+        for line in part.explanation:
+            _redo(line)
+
+
+def _redo(line: str) -> None:
+    """Redo the arithmetic of "2.2 min x 0.10 EUR = 0.22 EUR" and "+ set-up fee 0.05 EUR = 0.27 EUR" lines."""
+    product = re.fullmatch(r"(?:.*: )?(\S+) \S+ x (\S+) EUR = (\S+) EUR", line)
+    if product:
+        quantity, price, amount = (Fraction(text) for text in product.groups())
+        assert quantity * price == amount
+    less = re.fullmatch(r".* (\S+) EUR, less (\S+) EUR(?: charged before)? = (\S+) EUR", line)
+    if less:
+        total, before, rest = (Fraction(text) for text in less.groups())
+        assert total - before == rest
+
+
+def test_each_line_of_a_call_can_be_redone_with_a_pencil() -> None:
+    tariff = rates_tariff(
+        {"service": "voice", "price": "0.10", "per": "min", "setup": "0.05", "increments": ["60 s", "1 s"]}
+    )
+    charge = rate(tariff, example_usage({"service": "voice", "duration_ms": 132_000}), {}, ZONE)
+
+    assert charge.parts[0].explanation == (
+        "132 s used -> 1 step of 60 s + 72 steps of 1 s = 132 s = 2.2 min",
+        "2.2 min x 0.10 EUR = 0.22 EUR",
+        "+ set-up fee 0.05 EUR = 0.27 EUR",
+        "rounded half-up to 0.000000001: 0.27 EUR",
+    )
+
+
+def test_a_carried_step_is_explained_by_what_is_left_of_it() -> None:
+    increments = {"next": "100 kB", "scope": "carry-over"}
+    tariff = rates_tariff({"name": "d", "service": "data", "price": "1.00", "per": "MB", "increments": increments})
+    usage = example_usage({"service": "data", "volume_bytes": 40_000})
+    charge = rate(tariff, usage, {"2026-10-01:carry:d:DE": 290_000}, ZONE)
+
+    assert charge.parts[0].explanation == (
+        "0.04 MB used, 0.01 MB of it within a step already paid -> 1 step of 100 kB = 0.1 MB",
+        "0.1 MB x 1.00 EUR = 0.10 EUR",
+        "rounded half-up to 0.000000001: 0.10 EUR",
+    )
+
+
+@given(cases(), st.integers(1, 100_000))
+def test_using_more_never_costs_less(case: Case, more: int) -> None:
+    """Of a call, or of usage at one instant. Volume tiers that fall are meant to cost less, so they are left out."""
+    tariff, usage, counters = case
+    versions = [
+        msgspec.structs.replace(
+            version, rates=tuple(msgspec.structs.replace(rate, tier_mode="graduated") for rate in version.rates)
+        )
+        for version in tariff.versions
+    ]
+    tariff = msgspec.structs.replace(tariff, versions=tuple(versions))
+    less = usage_of(usage.service, usage.quantity, usage.start_ms, 0, usage.session_id)
+    longer = usage_of(usage.service, usage.quantity + more, usage.start_ms, 0, usage.session_id)
+
+    assert rate(tariff, less, counters, ZONE).amount_nanos <= rate(tariff, longer, counters, ZONE).amount_nanos
+
+
+def _charge_in_turn(tariff: Tariff, usages: list[Usage]) -> int:
+    """What usages cost one after the other."""
+    counters: dict[str, int] = {}
+    total = 0
+    for usage in usages:
+        charge = rate(tariff, usage, counters, ZONE)
+        total += charge.amount_nanos
+        for use in charge.uses:
+            counters[use.key] = counters.get(use.key, 0) + use.add
+    return total
+
+
+def _cut(service: str, quantities: list[int], start_ms: int, session: str | None = None) -> list[Usage]:
+    usages = []
+    for quantity in quantities:
+        usages.append(usage_of(service, quantity, start_ms, 0, session))
+        start_ms += quantity if service == "voice" else 0
+    return usages
+
+
+LINEAR: list[dict[str, Any]] = [
+    {"increment_scope": "carry-over"},
+    {"increment_scope": "event", "first": 1, "next": 1},
+    {"increment_scope": "session"},
+    {"increment_scope": "carry-over", "tier_scope": "cycle", "tiered": True},
+]
+
+
+@pytest.mark.parametrize("fields", LINEAR, ids=["carry-over", "smallest unit", "session", "carry-over and cycle tiers"])
+@given(data=st.data())
+def test_cutting_usage_into_pieces_does_not_change_its_total(fields: dict[str, Any], data: st.DataObject) -> None:
+    """Where the tariff says so: carried-over or session steps, or none. Prices are even, so rounding is not seen."""
+    service = data.draw(st.sampled_from(["data", "voice"]))
+    quantities = data.draw(st.lists(st.integers(1, 300_000), min_size=1, max_size=6))
+    start_ms = data.draw(st.sampled_from(STARTS))
+    left = dict(fields)
+    prices = data.draw(schedules(even_prices)) if left.pop("tiered", False) else (Tier(None, data.draw(even_prices)),)
+    step = data.draw(steps)
+    unit = 10**6 if service == "data" else 60_000
+    rate_ = Rate(**{"name": "r", "service": service, "per": "x", "unit": unit, "prices": prices, "first": step,
+                    "next": step, **left})  # fmt: skip
+    if service == "voice":
+        rate_ = msgspec.structs.replace(rate_, per="min")
+    else:
+        rate_ = msgspec.structs.replace(rate_, per="MB")
+    tariff = tariff_of(("2026-01-01T00:00:00Z", rate_))
+
+    at_once = _charge_in_turn(tariff, _cut(service, [sum(quantities)], start_ms, "s1"))
+    assert _charge_in_turn(tariff, _cut(service, quantities, start_ms, "s1")) == at_once
+
+
+def test_small_sessions_share_a_carried_step() -> None:
+    """Ten sessions of 10 kB pay one step of 100 kB, the eleventh the next."""
+    increments = {"next": "100 kB", "scope": "carry-over"}
+    tariff = rates_tariff({"name": "d", "service": "data", "price": "1.00", "per": "MB", "increments": increments})
+    sessions = _cut("data", [10_000] * 11, STARTS[0])
+
+    assert _charge_in_turn(tariff, sessions[:10]) == 100_000_000
+    assert _charge_in_turn(tariff, sessions) == 200_000_000
+
+
+def test_an_amount_past_the_ledger_is_still_exact() -> None:
+    tariff = rates_tariff({"service": "message", "price": "999999999999.99"})
+    usage = example_usage({"service": "message", "message_count": 10**9})
+
+    assert rate(tariff, usage, {}, ZONE).amount_nanos == 99999999999999 * 10**7 * 10**9
+
+
+def test_usage_that_crosses_too_many_boundaries_has_no_rate() -> None:
+    case = {
+        "bands": {"half": {"from": "00:00", "to": "12:00"}},
+        "rates": [{"service": "data", "price": "1", "per": "MB", "bands": {"half": "2"}}],
+    }
+    usage = example_usage({"service": "data", "volume_bytes": 10**9, "end": "2029-10-20T10:00:00Z"})
+    charge = rate(example_tariff(case), usage, {}, ZONE)
+
+    assert charge.outcome == "no_rate"
+    assert charge.reason_detail == "the usage crosses more than 1000 boundaries of bands, versions or cycles"
+
+
+def test_no_rate_says_what_was_looked_up() -> None:
+    tariff = rates_tariff({"service": "data", "price": "1", "per": "MB"})
+    usage = example_usage({"service": "voice", "duration_ms": 1, "mcc": "262", "mnc": "01", "called_number": "+81312"})
+    charge = rate(tariff, usage, {}, ZONE)
+
+    assert charge.parts == ()
+    assert charge.reason_detail == 'no rate for outgoing voice in 262-01 or DE to +81312 or JP in version "1"'
+
+
+def test_a_usage_that_begins_free_and_becomes_priced_is_priced_in_part() -> None:
+    """A version change in the middle of a call: nothing for the first minute, a price for the second."""
+    case = {
+        "versions": [
+            {"version": "a", "effective_from": "2026-01-01T00:00", "rates": [{"service": "voice", "answer": "free"}]},
+            {
+                "version": "b",
+                "effective_from": "2026-10-16T00:00",
+                "rates": [{"service": "voice", "price": "0.30", "per": "min"}],
+            },
+        ]
+    }
+    usage = example_usage({"service": "voice", "duration_ms": 120_000, "start": "2026-10-15T21:59:00Z"})
+    charge = rate(example_tariff(case), usage, {}, ZONE)
+
+    assert charge.outcome == "priced"
+    assert [(part.tariff_version, part.amount_nanos) for part in charge.parts] == [("a", 0), ("b", 300_000_000)]
