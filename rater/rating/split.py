@@ -67,7 +67,9 @@ def split(tariff: Tariff, usage: Usage, cycle_zone: str) -> list[Piece]:
 
 
 def charged_until(usage: Usage) -> int:
-    """Up to when the usage is laid over time: a call for as long as it is charged, a message not at all."""
+    """Up to when the usage is laid over time: a call for as long as it is charged, messages not at all."""
+    if not usage.quantity:
+        return usage.start_ms
     if usage.service == "voice":
         return usage.start_ms + usage.quantity
     return usage.end_ms if usage.service == "data" else usage.start_ms
