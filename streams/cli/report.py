@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from rich.console import Console
+from rich.table import Table
 
 from rater.money import format_nanos
 from rater.pipeline.settle import Tally
