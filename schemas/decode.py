@@ -1,0 +1,160 @@
+"""From raw bytes to usage events: the one entry to every format.
+
+`decoder(format)` answers a function from one raw record to the events in it, each a `Usage` or the `UsageError` that
+says what is wrong with it. A JSON array holds several events; a bad one costs the others nothing. Whatever the bytes,
+nothing else is ever raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from schemas.adapters import cloudevents, usage_json
+from schemas.adapters.csv_records import ROW_ERROR
+from schemas.adapters.emnify import EMNIFY
+from schemas.adapters.once import ONCE, is_once
+from schemas.adapters.streamer import Dialect, decode_record, decode_row
+from schemas.checks import TEXT_MAX, check
+from schemas.errors import Identity, UsageError, explain
+from schemas.fates import Reason
+from schemas.usage import Usage
+
+__all__ = ["FORMATS", "RAW_MAX_BYTES", "Decoder", "UsageError", "decode_kafka", "decode_usage", "decoder"]
+
+#: Larger records are refused unread: an event takes about 1 kB, so this is an array of a thousand.
+RAW_MAX_BYTES: Final = 1024 * 1024
+
+#: "normalised" is a Usage as it stands in parked events; "auto" tells the others apart by their fields.
+FORMATS: Final = ("usage", "cloudevents", "emnify", "1nce", "auto", "normalised")
+
+Result = Usage | UsageError
+
+_elements: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_normalised: Final = msgspec.json.Decoder(Usage).decode
+
+
+class _Named(msgspec.Struct):
+    """What can be read of an identity where the rest is wrong."""
+
+    tenant: Any = ""
+    source: Any = ""
+    id: Any = ""
+
+
+_named: Final = msgspec.json.Decoder(_Named).decode
+
+
+class Decoder:
+    """Decodes raw records of one format. `tenant` and `source` stand in where the format carries none."""
+
+    def __init__(self, format: str, tenant: str = "", source: str = "") -> None:
+        one: dict[str, Callable[[bytes], Usage]] = {
+            "usage": usage_json.decode,
+            "cloudevents": self._cloudevent,
+            "emnify": lambda raw: self._streamer(raw, EMNIFY),
+            "1nce": lambda raw: self._streamer(raw, ONCE),
+            "auto": self._auto,
+            "normalised": lambda raw: check(_normalised(raw)),
+        }
+        if format not in one:
+            raise ValueError(f'no format "{format}"; there are {", ".join(FORMATS)}')
+        self.format = format
+        self.tenant = tenant
+        self.source = source
+        self._decode = one[format]
+
+    def __call__(self, raw: bytes) -> list[Result]:
+        """The events of one raw record, in order."""
+        if len(raw) > RAW_MAX_BYTES:
+            detail = f"{len(raw)} bytes; a record has at most {RAW_MAX_BYTES}"
+            return [UsageError("", detail, Reason.TOO_LARGE, (self.tenant, self.source, ""))]
+        if raw[:1] != b"{" and raw.lstrip()[:1] == b"[":
+            return self._array(raw)
+        return [self._one(raw)]
+
+    def _one(self, raw: bytes) -> Result:
+        try:
+            return self._decode(raw)
+        except (ValueError, RecursionError) as error:
+            return self.explained(error, raw)
+
+    def _array(self, raw: bytes) -> list[Result]:
+        try:
+            elements = _elements(raw)
+        except (ValueError, RecursionError) as error:
+            return [self.explained(error, raw)]
+        return [self._one(bytes(element)) for element in elements]
+
+    def explained(self, error: Exception, raw: bytes) -> UsageError:
+        """What was raised as a UsageError, with as much of the identity as can be read."""
+        wrong = explain(error)
+        tenant, source, id_ = wrong.identity
+        if not id_:
+            tenant, source, id_ = _read_identity(raw)
+        wrong.identity = (tenant or self.tenant, source or self.source, id_)
+        return wrong
+
+    def _auto(self, raw: bytes) -> Usage:
+        if b'"traffic_type' in raw or b'"row_error"' in raw:
+            return self._streamer(raw, ONCE if is_once(raw) else EMNIFY)
+        if b'"specversion"' in raw:
+            return self._cloudevent(raw)
+        return usage_json.decode(raw)
+
+    def _cloudevent(self, raw: bytes) -> Usage:
+        return cloudevents.decode(raw, self.tenant)
+
+    def _streamer(self, raw: bytes, dialect: Dialect) -> Usage:
+        if b'"row_error"' in raw:
+            _refuse_broken_row(raw)
+        decode = decode_row if b'"traffic_type_id"' in raw else decode_record
+        return decode(raw, self.tenant, self.source, dialect)
+
+
+def decoder(format: str, tenant: str = "", source: str = "") -> Decoder:
+    """A function from one raw record to its events: list[Usage | UsageError]. An unknown format is a ValueError."""
+    return Decoder(format, tenant, source)
+
+
+def decode_usage(raw: bytes) -> Usage:
+    """Decode one event in plain JSON; raises UsageError."""
+    result = Decoder("usage")._one(raw)
+    if isinstance(result, UsageError):
+        raise result
+    return result
+
+
+def decode_kafka(raw: bytes, headers: Sequence[tuple[str, bytes]], decode: Decoder) -> list[Result]:
+    """The events of a Kafka record: a CloudEvent in binary or structured mode by its headers, else as `decode` does."""
+    if cloudevents.is_binary(headers):
+        if len(raw) > RAW_MAX_BYTES:
+            return decode(raw)
+        try:
+            return [cloudevents.decode_binary(raw, headers, decode.tenant)]
+        except (ValueError, RecursionError) as error:
+            return [decode.explained(error, raw)]
+    for name, value in headers:
+        if name == "content-type" and value.startswith(b"application/cloudevents+json"):
+            return Decoder("cloudevents", decode.tenant, decode.source)(raw)
+    return decode(raw)
+
+
+def _refuse_broken_row(raw: bytes) -> None:
+    if wrong := msgspec.json.decode(raw, type=dict[str, Any]).get(ROW_ERROR):
+        raise UsageError("row", str(wrong)[:200], Reason.MALFORMED)
+
+
+def _read_identity(raw: bytes) -> Identity:
+    try:
+        named = _named(raw)
+    except (ValueError, RecursionError):
+        return "", "", ""
+    return _text(named.tenant), _text(named.source), _text(named.id)
+
+
+def _text(value: object) -> str:
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    return text[:TEXT_MAX]
