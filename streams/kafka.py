@@ -113,7 +113,9 @@ async def create_topics(bootstrap: str, names: Sequence[str], partitions: int) -
     try:
         missing = set(names) - set(await admin.list_topics())
         if missing:
-            await admin.create_topics([NewTopic(name, partitions, -1) for name in sorted(missing)])
+            await admin.create_topics(
+                [NewTopic(name, partitions, -1, replica_assignments={}) for name in sorted(missing)]
+            )
     except TopicAlreadyExistsError:
         pass  # another worker made them at the same moment
     finally:

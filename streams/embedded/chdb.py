@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
 
@@ -13,20 +11,13 @@ from streams.embedded.child import Child
 
 
 class Chdb(Child):
-    """One chdb process (chdb_server) on a unix socket."""
+    """One chdb process (chdb_server) on a unix socket; asked to stop, it finishes the statement at hand."""
 
     def __init__(self, folder: Path, socket: Path) -> None:
         self._client = ChdbClient(socket)
         # -P: a folder named `streams` where the command happens to run must not be taken for ours.
         argv = [sys.executable, "-P", "-m", "streams.embedded.chdb_server", str(folder.absolute()), str(socket)]
         super().__init__("clickhouse", folder, argv, self._answers)
-
-    def stop(self) -> None:
-        """Stop after the statement at hand."""
-        pid = self.pid
-        if pid is not None:
-            os.kill(pid, signal.SIGTERM)
-        self.wait_stopped()
 
     def _answers(self) -> bool:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -82,12 +83,15 @@ class Child:
                 raise PartsError(f"{self.name} (process {self.pid}) does not answer; see {self.log}")
             time.sleep(POLL_SECONDS)
 
-    def wait_stopped(self) -> None:
-        """Return once the server, asked to stop, is gone.
+    def stop(self) -> None:
+        """Ask the server to stop in order (SIGTERM) and return once it is gone.
 
         Raises:
             PartsError: it still lives after a minute.
         """
+        pid = self.pid
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
         while self.is_running():
             if time.monotonic() > deadline:
