@@ -1,0 +1,218 @@
+"""A batch in, one verdict for each event out; whatever comes twice, late, broken or from two workers at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from rater.directory import Assignment
+from rater.money import parse_nanos
+from rater.pipeline.batch import Door
+from rater.pipeline.settle import Outputs
+from schemas.fates import Fate, Reason
+from tests.rater.pipeline.conftest import NOW_MS, Bench, message, usage
+
+
+def fates(outputs: Outputs) -> list[tuple[Fate, Reason]]:
+    return [(verdict.fate, verdict.reason) for verdict in outputs.verdicts]
+
+
+def records(outputs: Outputs, topic: str = "rated") -> list[dict[str, Any]]:
+    return [orjson.loads(value) for _, value in outputs.messages.get(topic, [])]
+
+
+async def test_usage_is_rated_debited_and_recorded(bench: Bench) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    outputs = await (await bench.pipeline()).process(bench.batch(usage("1"), message("2")))
+    assert fates(outputs) == [(Fate.RATED, Reason.NONE)] * 2
+    first, second = records(outputs)
+    assert (first["amount_nanos"], first["charged_nanos"]) == (parse_nanos("1.00"), parse_nanos("1.00"))
+    assert first["balance_after_nanos"] == second["balance_before_nanos"] == parse_nanos("9.00")
+    assert (first["n"] + 1, first["epoch"]) == (second["n"], second["epoch"])
+    assert await bench.balance_nanos("w") == parse_nanos("8.90")
+
+
+async def test_each_event_has_exactly_one_fate_and_its_reason(bench: Bench) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    pipeline = await bench.pipeline()
+    await pipeline.process(bench.batch(usage("known")))
+    outputs = await pipeline.process(
+        bench.batch(
+            usage("good"),
+            usage("known"),
+            usage("known", volume_bytes=5),
+            usage("blocked", country="KP"),
+            usage("nobody", sim="sim-9"),
+            usage("nowhere", country="US"),
+            usage("old", start_time="2026-01-31T10:00:00Z", end_time="2026-01-31T10:00:00Z"),
+            usage("future", start_time="2026-11-03T10:00:00Z", end_time="2026-11-03T10:00:00Z"),
+            usage("negative", volume_bytes=-1),
+            b'{"tenant": "t", "sour',
+            start=10,
+        )
+    )
+    assert fates(outputs) == [
+        (Fate.RATED, Reason.NONE),
+        (Fate.DUPLICATE, Reason.NONE),
+        (Fate.DEAD_LETTERED, Reason.ID_CONFLICT),
+        (Fate.REFUSED, Reason.REGION_BLOCKED),
+        (Fate.PARKED, Reason.UNKNOWN_SUBSCRIBER),
+        (Fate.PARKED, Reason.NO_RATE),
+        (Fate.DEAD_LETTERED, Reason.TOO_OLD),
+        (Fate.DEAD_LETTERED, Reason.FUTURE),
+        (Fate.DEAD_LETTERED, Reason.INVALID),
+        (Fate.DEAD_LETTERED, Reason.MALFORMED),
+    ]
+    assert outputs.tally.adds_up
+    assert outputs.tally.events == 10
+    assert [record["field"] for record in records(outputs, "dead-letters")] == [
+        "id", "end_time", "start_time", "volume_bytes", "",
+    ]  # fmt: skip
+    assert await bench.balance_nanos("w") == parse_nanos("8.00"), "only the two good events were paid"
+
+
+async def test_a_redelivery_rebuilds_the_same_bytes_and_a_duplicate_makes_none(bench: Bench) -> None:
+    await bench.wallet("w", "0.95", "sim-1")
+    batch = bench.batch(usage("1", volume_bytes=130_000), usage("2", volume_bytes=130_000), usage("3"), usage("4"))
+    first = await (await bench.pipeline()).process(batch)
+    again = await (await bench.pipeline()).process(batch)
+    assert again.messages == first.messages
+    assert again.tally.redelivered == 4
+    assert fates(again) == fates(first)
+    elsewhere = bench.batch(usage("1", volume_bytes=130_000), usage("4"), door=Door("kafka:usage/1"))
+    copy = await (await bench.pipeline()).process(elsewhere)
+    assert fates(copy) == [(Fate.DUPLICATE, Reason.NONE)] * 2
+    assert copy.messages == {}
+
+
+async def test_a_redelivery_after_a_new_catalogue_is_rebuilt_under_the_old_one(bench: Bench) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    batch = bench.batch(usage("1"))
+    first = await (await bench.pipeline(price="1.00")).process(batch)
+    again = await (await bench.pipeline(price="2.00")).process(batch)
+    assert again.messages == first.messages
+
+
+async def test_the_last_event_takes_what_is_left_and_the_next_is_refused(bench: Bench) -> None:
+    await bench.wallet("w", "1.50", "sim-1")
+    outputs = await (await bench.pipeline()).process(bench.batch(usage("1"), usage("2"), usage("3")))
+    assert fates(outputs) == [(Fate.RATED, Reason.NONE)] * 2 + [(Fate.REFUSED, Reason.SUSPENDED)]
+    last = records(outputs)[1]
+    assert (last["charged_nanos"], last["uncovered_nanos"]) == (parse_nanos("0.50"), parse_nanos("0.50"))
+    (refused,) = records(outputs, "refused")
+    assert (refused["amount_nanos"], refused["charged_nanos"], refused["n"]) == (parse_nanos("1.00"), 0, 0)
+
+
+async def test_a_verdict_stays_though_the_wallet_was_refilled(bench: Bench) -> None:
+    await bench.wallet("w", "1.00", "sim-1")
+    pipeline = await bench.pipeline()
+    await pipeline.process(bench.batch(usage("1"), usage("2")))
+    await bench.top_up("w", "5.00", "refill")
+    again = await pipeline.process(bench.batch(usage("2"), start=1))
+    assert fates(again) == [(Fate.REFUSED, Reason.SUSPENDED)]
+    assert await bench.balance_nanos("w") == parse_nanos("5.00")
+
+
+async def test_small_sessions_share_the_steps_they_started(bench: Bench) -> None:
+    """Ten records of 30 kB are 300 kB: three steps of 100 kB, though a repeat stands between them."""
+    await bench.wallet("w", "10.00", "sim-1")
+    events = [usage(str(number), volume_bytes=30_000) for number in range(10)]
+    events.insert(5, events[2])
+    outputs = await (await bench.pipeline()).process(bench.batch(*events))
+    assert outputs.tally.of(Fate.DUPLICATE) == 1
+    assert await bench.balance_nanos("w") == parse_nanos("9.70")
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+async def test_workers_with_their_own_view_of_one_sim_charge_exactly(bench: Bench, workers: int) -> None:
+    await bench.wallet("w", "100.00", "sim-1", "sim-2")
+    pipelines = [await bench.pipeline() for _ in range(workers)]
+
+    async def work(worker: int) -> list[Outputs]:
+        done = []
+        for number in range(20):
+            sims = ("sim-1", "sim-2", "sim-1")
+            events = [usage(f"{worker}-{number}-{i}", sim, 30_000) for i, sim in enumerate(sims)]
+            batch = bench.batch(*events, door=Door(f"kafka:usage/{worker}"), start=number * 3)
+            done.append(await pipelines[worker].process(batch))
+        return done
+
+    results = await asyncio.gather(*(work(worker) for worker in range(workers)))
+    rated = [record for outputs in results for batch in outputs for record in records(batch)]
+    assert len(rated) == workers * 60
+    first = -(-workers * 40 * 30_000 // 100_000)
+    second = -(-workers * 20 * 30_000 // 100_000)
+    paid = parse_nanos("100.00") - await bench.balance_nanos("w")
+    assert paid == (first + second) * parse_nanos("0.10") == sum(record["charged_nanos"] for record in rated)
+    assert len({record["n"] for record in rated}) == len(rated), "a number is used once"
+
+
+async def test_a_parked_event_burns_no_id_and_is_charged_once_after_the_repair(bench: Bench) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    pipeline = await bench.pipeline()
+    first = await pipeline.process(bench.batch(usage("1", sim="sim-2")))
+    assert fates(first) == [(Fate.PARKED, Reason.UNKNOWN_SUBSCRIBER)]
+    await bench.wallet("w2", "10.00", "sim-2")
+    for _ in range(2):
+        await pipeline.process(bench.batch(usage("1", sim="sim-2")))
+    assert await bench.balance_nanos("w2") == parse_nanos("9.00")
+
+
+async def test_a_sim_that_moved_is_charged_by_event_time_and_never_twice(bench: Bench) -> None:
+    for number in range(6):
+        await bench.wallet(f"w{number}", "10.00")
+    await bench.wallet("old", "10.00", "sim-1")
+    elsewhere = next(
+        f"w{number}"
+        for number in range(6)
+        if bench.store.shard_of("t", f"w{number}") != bench.store.shard_of("t", "old")
+    )
+    pipeline = await bench.pipeline()
+    await pipeline.process(bench.batch(usage("before")))
+    moved = Assignment(1_793_440_000_000, elsewhere, elsewhere, "payg", "EUR")  # 2026-10-31T09:46:40Z
+    await bench.directory.move("t", "sim-1", moved, now_ms=NOW_MS)
+    early = {"start_time": "2026-10-30T10:00:00Z", "end_time": "2026-10-30T10:00:00Z"}
+    outputs = await pipeline.process(
+        bench.batch(usage("before"), usage("late", **early), usage("after"), door=Door("file:second"))
+    )
+    assert fates(outputs) == [(Fate.DUPLICATE, Reason.NONE), (Fate.RATED, Reason.NONE), (Fate.RATED, Reason.NONE)]
+    assert await bench.balance_nanos("old") == parse_nanos("8.00")
+    assert await bench.balance_nanos(elsewhere) == parse_nanos("9.00")
+
+
+async def test_a_move_cut_short_is_finished_by_the_first_worker_that_sees_it(bench: Bench) -> None:
+    await bench.wallet("old", "10.00", "sim-1")
+    await bench.wallet("new", "10.00")
+    moved = Assignment(0, "new", "new", "payg", "EUR")
+    repair = bench.directory.repair
+    bench.directory.repair = None  # type: ignore[assignment,method-assign]
+    with pytest.raises(TypeError):
+        await bench.directory.move("t", "sim-1", moved, now_ms=NOW_MS)
+    bench.directory.repair = repair  # type: ignore[method-assign]
+    outputs = await (await bench.pipeline()).process(bench.batch(usage("1")))
+    assert fates(outputs) == [(Fate.RATED, Reason.NONE)]
+    assert await bench.balance_nanos("new") == parse_nanos("9.00")
+
+
+async def test_ids_that_redis_forgot_are_found_in_clickhouse(bench: Bench) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    first = await (await bench.pipeline()).process(bench.batch(usage("1")))
+    fingerprint = records(first)[0]["fingerprint"]
+    for shard in range(bench.store.shards):
+        for now_ms in (NOW_MS, NOW_MS + 1, NOW_MS + 2):
+            await bench.store.rotate(shard, now_ms=now_ms, window_ms=1, safe_ms=NOW_MS + 10)
+
+    async def old_ids(tenant: str, ids: Any) -> dict[tuple[str, str], str]:
+        return {key: fingerprint for key in ids if key == ("feed", "1")}
+
+    pipeline = await bench.pipeline(old_ids=old_ids)
+    outputs = await pipeline.process(bench.batch(usage("1"), usage("1", volume_bytes=7), usage("2")))
+    assert fates(outputs) == [
+        (Fate.DUPLICATE, Reason.NONE),
+        (Fate.DEAD_LETTERED, Reason.ID_CONFLICT),
+        (Fate.RATED, Reason.NONE),
+    ]
+    assert await bench.balance_nanos("w") == parse_nanos("8.00")
