@@ -57,11 +57,13 @@ class Catalogue:
         paths = [*folder.glob("tariffs/**/*.yaml"), *folder.glob("tariffs/**/*.csv"), *folder.glob("plans/*.yaml")]
         if not paths:
             raise CatalogueError(f"{folder}: there is no tariffs/*.yaml and no plans/*.yaml")
+        files = {path.relative_to(folder).as_posix(): read_text(path) for path in paths}
         tariffs = sorted(folder.glob("tariffs/**/*.yaml"))
         mistakes = [str(found) for path in tariffs for found in check_tariff_file(path) if not found.tolerable]
+        mistakes += _mistakes_of_plans(files)
         if mistakes:
             raise CatalogueError("\n".join(mistakes))
-        return cls({path.relative_to(folder).as_posix(): read_text(path) for path in paths})
+        return cls(files)
 
     @classmethod
     def from_sources(cls, data: bytes) -> Catalogue:
@@ -126,6 +128,17 @@ class Catalogue:
             for plan in versions
             if plan.tariff not in self._tariffs
         ]
+
+
+def _mistakes_of_plans(files: Mapping[str, str]) -> list[str]:
+    mistakes = []
+    for path, text in sorted(files.items()):
+        if path.startswith("plans/"):
+            try:
+                read_plan(text, path)
+            except CatalogueError as error:
+                mistakes.append(str(error))
+    return mistakes
 
 
 def _packed(files: Mapping[str, str]) -> bytes:

@@ -20,7 +20,7 @@ AMOUNT_MIN_NANOS = -(2**63)
 
 Rounding = Literal["up", "down", "half-up", "half-even"]
 
-_DECIMAL = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
 class MoneyError(ValueError):
@@ -33,7 +33,7 @@ def parse_price(text: object) -> Fraction:
         raise MoneyError(f'write the price as a string, "{text}", so that it stays exact')
     numerator, slash, denominator = text.strip().partition("/")
     if slash:
-        if not numerator.isascii() or not numerator.isdigit() or not denominator.isdigit() or int(denominator) == 0:
+        if not text.isascii() or not numerator.isdigit() or not denominator.isdigit() or int(denominator) == 0:
             raise MoneyError(f'"{text}" is not a price such as "0.0125" or "1/3"')
         return Fraction(int(numerator), int(denominator))
     if not _DECIMAL.fullmatch(numerator):

@@ -27,7 +27,7 @@ from rater.tariff.yaml_text import parse
 ReadFile = Callable[[str], str]
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_TIME = re.compile(r"(\d{2}):(\d{2})")
+_TIME = re.compile(r"([0-9]{2}):([0-9]{2})")
 
 
 def load_tariff(source: Path | str) -> Tariff:
@@ -76,7 +76,7 @@ def read_tariff(text: str, path: str, read: ReadFile) -> Tariff:
         raise fields.wrong("zone", "is required")
     zones = _zones(fields, read)
     bands = {}
-    for band_name, value in (fields.take("bands") or {}).items():
+    for band_name, value in Fields(fields.take("bands") or {}, f"{path}: bands").rest().items():
         bands[band_name] = _band(band_name, Fields(value, f"{path}: bands.{band_name}"))
     tariff = Tariff(
         name=name,

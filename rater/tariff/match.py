@@ -19,8 +19,8 @@ from rater.rating.pricer import Pricer
 from rater.tariff.model import Rate, Version
 from schemas.usage import Direction, Usage
 
-NETWORK = re.compile(r"\d{3}-\d{2,3}")
-NUMBER = re.compile(r"\+\d{1,15}|\d{1,8}")
+NETWORK = re.compile(r"[0-9]{3}-[0-9]{2,3}")
+NUMBER = re.compile(r"\+[0-9]{1,15}|[0-9]{1,8}")
 COUNTRY = re.compile(r"[A-Z]{2}")
 
 #: Answers kept for usage that looks the same. Called numbers are many, so the memory is emptied when full.

@@ -22,7 +22,7 @@ BASE_UNIT: Final[dict[Service, str]] = {"data": "bytes", "voice": "ms", "message
 #: Quantities stay below 2^53, so that counters of them are exact everywhere.
 QUANTITY_MAX: Final = 2**53 - 1
 
-_QUANTITY = re.compile(r"(\d{1,16})(?:\.(\d{1,9}))? ?([A-Za-z]+)")
+_QUANTITY = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,9}))? ?([A-Za-z]+)")
 
 
 def unit_size(unit: str, service: Service) -> int:
