@@ -16,6 +16,10 @@ import yaml
 from rater.tariff.check.mistakes import Report, nearest
 from rater.tariff.yaml_text import CatalogueLoader
 
+#: A tariff nests less than ten deep; an alias that holds itself nests without end.
+DEPTH_MAX = 20
+_TAGS = frozenset({"!float", *(f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "map", "seq"))})
+
 
 @dataclass(slots=True, frozen=True)
 class Value:
@@ -27,7 +31,10 @@ class Value:
 
 @dataclass(slots=True, frozen=True)
 class Scalar(Value):
-    """A text as written; `kind` is what the catalogue's YAML reads it as: "str", "!float", "bool" or "null"."""
+    """A text as written.
+
+    `kind` is what the catalogue's YAML reads it as ("str", "!float", "bool", "null"), or "cell" for one of a table.
+    """
 
     text: str
     kind: str = "str"
@@ -73,27 +80,35 @@ def read_yaml(path: Path, report: Report) -> Map | None:
     return None
 
 
-def convert(node: yaml.Node, path: str, report: Report) -> Value:
+def convert(node: yaml.Node, path: str, report: Report, depth: int = 0) -> Value:
     """A composed node as a value with its line."""
     line = node.start_mark.line + 1
+    if node.tag not in _TAGS:
+        report.add(Value(path, line), f'"{node.tag}" is no type of a catalogue; take it out')
+    if depth > DEPTH_MAX:
+        report.add(Value(path, line), "nested too deep; write it out without aliases")
+        return Scalar(path, line, "", "null")
     if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, line, report)
+        return _mapping(node, path, report, depth)
     if isinstance(node, yaml.SequenceNode):
-        return Seq(path, line, tuple(convert(item, path, report) for item in node.value))
+        return Seq(path, line, tuple(convert(item, path, report, depth + 1) for item in node.value))
     return Scalar(path, line, str(node.value), node.tag.rpartition(":")[2])
 
 
-def _mapping(node: yaml.MappingNode, path: str, line: int, report: Report) -> Map:
+def _mapping(node: yaml.MappingNode, path: str, report: Report, depth: int) -> Map:
     entries: dict[str, Value] = {}
     keys: dict[str, Scalar] = {}
     for key_node, value_node in node.value:
-        value = convert(value_node, path, report)
+        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag not in _TAGS:
+            report.add(Value(path, key_node.start_mark.line + 1), "a field's name is a plain text; write one")
+            continue
+        value = convert(value_node, path, report, depth + 1)
         key = Scalar(path, key_node.start_mark.line + 1, str(key_node.value))
         if key.text in entries:
             report.add(key, f'"{key.text}" is already given in line {keys[key.text].line}; keep one of them')
             continue
         entries[key.text], keys[key.text] = value, key
-    return Map(path, line, entries, keys)
+    return Map(path, node.start_mark.line + 1, entries, keys)
 
 
 def read_csv(path: Path, report: Report, known: frozenset[str] | None, at: Value) -> Iterator[dict[str, Scalar]]:
@@ -119,7 +134,7 @@ def read_csv(path: Path, report: Report, known: frozenset[str] | None, at: Value
         if len(cells) != len(header):
             report.add(Value(name, number), f"{len(cells)} cells; write {len(header)}, as many as there are columns")
         yield {
-            column: Scalar(name, number, cell.strip())
+            column: Scalar(name, number, cell.strip(), "cell")
             for column, cell in zip(header, cells, strict=False)
             if cell and not cell.isspace()
         } or {"": Scalar(name, number, "")}

@@ -84,7 +84,7 @@ def _places(report: Report, rate: Mapping[str, Value], names: Names) -> None:
 
 def split(words: list[Scalar]) -> list[Scalar]:
     """Values of a cell stand apart by blanks."""
-    if len(words) != 1 or " " not in words[0].text:
+    if len(words) != 1 or words[0].kind != "cell" or " " not in words[0].text:
         return words
     return [Scalar(words[0].path, words[0].line, part) for part in words[0].text.split()]
 

@@ -28,10 +28,8 @@ class Slots:
     def add(self, at: Value, service: Service, rate: Mapping[str, Value]) -> None:
         """Enter a rate; a second one for the same usage, or of the same name, is a mistake."""
         kind, direction = (text_of(rate.get(name)) for name in ("kind", "direction"))
-        wheres = [word.text for word in split(texts(self._report, rate.get("where"), "where"))] or [""]
-        tos = [word.text for word in split(texts(self._report, rate.get("to"), "to"))] or [""]
-        for where in wheres:
-            for to in tos:
+        for where in self._places(rate, "where"):
+            for to in self._places(rate, "to"):
                 first = self._slots.setdefault((service, kind, direction, where, to), at)
                 if first is not at:
                     what = " ".join(filter(None, (direction, kind or service)))
@@ -45,6 +43,14 @@ class Slots:
             named = self._names.setdefault(name.text, name)
             if named is not name:
                 self._report.add(name, f'the name "{name.text}" is taken ({stands(named, name)}); write another')
+
+    def _places(self, rate: Mapping[str, Value], name: str) -> list[str]:
+        """The values of "where" or "to", each once; empty is anywhere."""
+        found: dict[str, Scalar] = {}
+        for word in split(texts(self._report, rate.get(name), name)):
+            if found.setdefault(word.text, word) is not word:
+                self._report.add(word, f"{word.text} is there twice; keep one")
+        return list(found) or [""]
 
     def check_defaults(self, version: Value, name: str) -> None:
         """A service that has rates has one for everything they leave open; else such usage waits, parked."""

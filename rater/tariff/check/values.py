@@ -37,7 +37,10 @@ def fields(report: Report, mapping: Map, known: Iterable[str], required: Iterabl
 
 
 def text(report: Report, value: Value | None, name: str) -> Scalar | None:
-    """A text; a list or a mapping is a mistake."""
+    """A text; a list, a mapping or nothing between quotes is a mistake."""
+    if isinstance(value, Scalar) and not value.text and value.kind == "str":
+        report.add(value, f'"{name}" is empty; write it or take it out')
+        return None
     if value is None or isinstance(value, Scalar):
         return value
     report.add(value, f'"{name}" is a {"list" if isinstance(value, Seq) else "mapping"}; write one text')
