@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> faust.App:
 
     commands = app.topic(settings.kafka.commands_topic, value_type=bytes, value_serializer="raw")
 
-    @app.agent(commands)  # type: ignore[untyped-decorator]
+    @app.agent(commands)
     async def wallet_commands(stream: Any) -> None:
         await service.opened.wait()
         desk = CommandDesk(service.engine)

@@ -101,7 +101,7 @@ class FileDoor:
 
     def _batches(self) -> Iterator[list[RawEvent]]:
         events: list[RawEvent] = []
-        for position, value in enumerate(self._records()):
+        for position, value in enumerate(read_records(self.path)):
             if position < self.progress.position:
                 continue
             events.append(RawEvent(value, self._door, position))
@@ -111,12 +111,14 @@ class FileDoor:
         if events:
             yield events
 
-    def _records(self) -> Iterator[bytes]:
-        with _open(self.path) as file:
-            if ".csv" in self.path.suffixes:
-                yield from csv_records(file)
-            else:
-                yield from (line for line in (raw.rstrip(b"\r\n") for raw in file) if line)
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """The raw records of a file in order; a CSV row as the JSON object it stands for."""
+    with _open(path) as file:
+        if ".csv" in path.suffixes:
+            yield from csv_records(file)
+        else:
+            yield from (line for line in (raw.rstrip(b"\r\n") for raw in file) if line)
 
 
 def count_records(path: Path) -> int:

@@ -19,7 +19,7 @@ from rater.tariff.fields import read_zone
 from rater.tariff.load import load_tariff
 from rater.tariff.model import Tariff
 from rater.tariff.units import BASE_UNIT
-from schemas.decode import UsageError, decode_usage
+from schemas.decode import FORMATS, Decoder, UsageError, decoder
 from schemas.usage import Usage
 
 _encode = msgspec.json.Encoder().encode
@@ -71,31 +71,35 @@ def quote_line(usage: Usage, charge: Charge) -> dict[str, Any]:
     return line
 
 
-def quotes(quoter: Quoter, lines: Iterator[bytes]) -> Iterator[tuple[dict[str, Any], Usage | None, Charge | None]]:
-    """The answer for each line that is not blank: a quote, or the error that names the field."""
+def quotes(
+    quoter: Quoter, decode: Decoder, lines: Iterator[bytes]
+) -> Iterator[tuple[dict[str, Any], Usage | None, Charge | None]]:
+    """The answer for each event of each line that is not blank: a quote, or the error that names the field."""
     for number, raw in enumerate(lines, 1):
-        if not raw.strip():
-            continue
-        try:
-            usage = decode_usage(raw)
-            charge = quoter.rate(usage)
-        except UsageError as error:
-            yield {"line": number, "error": error.detail, "field": error.field}, None, None
-        except (OverflowError, OSError, ValueError) as error:
-            yield {"line": number, "error": f"no time that can be rated: {error}", "field": "start_time"}, None, None
-        else:
-            yield quote_line(usage, charge), usage, charge
+        for usage in decode(raw) if raw.strip() else ():
+            if isinstance(usage, UsageError):
+                yield {"line": number, "error": usage.detail, "field": usage.field}, None, None
+            else:
+                charge = quoter.rate(usage)
+                yield quote_line(usage, charge), usage, charge
 
 
 @click.command()
-@click.option("--tariff", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "--tariff",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The tariff's YAML file.",
+)
 @click.option("--zone", help="IANA zone of the billing cycle; the tariff's own unless set.")
+@click.option("--format", type=click.Choice(FORMATS), default="auto", help="Of the usage; recognised unless set.")
 @click.option("--explain", is_flag=True, help="A table for a person instead of JSON lines.")
 @click.argument("usage", type=click.File("rb"), default="-")
-def quote(path: Path, zone: str | None, usage: IO[bytes], *, explain: bool) -> None:
+def quote(path: Path, zone: str | None, format: str, usage: IO[bytes], *, explain: bool) -> None:
     """Rate usage events (JSON lines of a file or of standard input) without touching a wallet.
 
-    One line out for each line in: amount, currency, billable quantity and how they come about. Steps carried over and
+    One line out for each event in: amount, currency, billable quantity and how they come about. Steps carried over and
     cycle tiers go on from line to line of one subscriber. A line that is no usage event is answered with its error; the
     exit status is then 1.
     """
@@ -105,7 +109,7 @@ def quote(path: Path, zone: str | None, usage: IO[bytes], *, explain: bool) -> N
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--zone") from None
     console, failed = Console(highlight=False), False
-    for line, event, charge in quotes(quoter, iter(usage)):
+    for line, event, charge in quotes(quoter, decoder(format, "quote", "quote"), iter(usage)):
         failed = failed or event is None
         if explain:
             _print(console, line, event, charge)

@@ -70,7 +70,7 @@ class KafkaServer:
     def __init__(self, folder: Path, *, cache: Path = CACHE) -> None:
         self._folder = folder.absolute()
         self._cache = cache.absolute()
-        self._port, self._controller = _free_ports(2)
+        self._port, self._controller = free_ports(2)
         self._server: Leashed | None = None
 
     @property
@@ -169,7 +169,8 @@ def _run(argv: list[str], failure: str) -> None:
         raise PartsError(f"{failure}: {done.stdout[-LOG_TAIL_BYTES:].decode(errors='replace').strip()}")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback address that nobody listens on just now."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
