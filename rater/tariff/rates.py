@@ -46,7 +46,7 @@ def read_rate(fields: Fields, bands: dict[str, Band]) -> Rate:
     scope: Scope = fields.choice("scope", SCOPES, "event")
     first, following, increment_scope = _increments(fields, service, scope)
     rate = Rate(
-        name=fields.text("name", _name(service, kind, direction, where, to)),
+        name=fields.text("name", default_name(service, kind, direction, where, to)),
         service=service,
         kind=kind,
         direction=direction,
@@ -104,7 +104,9 @@ def _unit(fields: Fields, per: str, service: Service) -> int:
         raise fields.wrong("per", error) from None
 
 
-def _name(service: str, kind: str | None, direction: str | None, where: tuple[str, ...], to: tuple[str, ...]) -> str:
+def default_name(
+    service: str, kind: str | None, direction: str | None, where: tuple[str, ...], to: tuple[str, ...]
+) -> str:
     """A rate's name if it has none of its own: "data/eu", "voice/eu>+4915", "voice.incoming", "message.sms"."""
     name = ".".join(part for part in (service, kind, direction if direction == "incoming" else None) if part)
     places = ",".join(where)

@@ -38,16 +38,17 @@ class Names:
     used_bands: set[tuple[str, ...]] = field(default_factory=set)
     #: Places and numbers already found right or wrong: (text, is a destination) -> right.
     places: dict[tuple[str, bool], bool] = field(default_factory=dict)
+    #: Texts of cells already found to be prices.
+    prices: set[str] = field(default_factory=set)
 
 
 def check_rate(report: Report, at: Value, rate: Mapping[str, Value], names: Names) -> Service | None:
-    """Every mistake of one rate; its service, None where that is the mistake.
+    """Every mistake of one rate; its service, None where it is unknown for what usage the rate is.
 
     `rate` has "bands" as a mapping (from YAML) or "bands.NAME" fields (from columns).
     """
     service = cast("Service | None", choice(report, rate.get("service"), "service", SERVICES))
-    for name, options in _CHOICES.items():
-        choice(report, rate.get(name), name, options)
+    chosen = {name: choice(report, rate.get(name), name, options) for name, options in _CHOICES.items()}
     for name in ("kind", "name", "tax_category"):
         text(report, rate.get(name), name)
     _places(report, rate, names)
@@ -59,19 +60,24 @@ def check_rate(report: Report, at: Value, rate: Mapping[str, Value], names: Name
     _quantities(report, rate, service)
     _prices(report, at, rate, service)
     _bands(report, rate, service, names)
-    return service
+    return service if "direction" not in rate or chosen["direction"] else None
 
 
 def check_row(report: Report, row: Mapping[str, Scalar], service: Service, names: Names) -> None:
     """The cells of a row whose like was already checked as a whole rate."""
     _places(report, row, names)
-    _fees(report, row)
-    quantity(report, row.get("minimum_quantity"), "minimum_quantity", service)
-    unit(report, row.get("per"), service)
-    choice(report, row.get("direction"), "direction", _CHOICES["direction"])
     for name, cell in row.items():
         if name == "price" or name.startswith("bands."):
-            amount(report, cell, "price")
+            if cell.text not in names.prices and amount(report, cell, "price") is not None:
+                names.prices.add(cell.text)
+        elif name == "minimum_quantity":
+            quantity(report, cell, name, service)
+        elif name == "per":
+            unit(report, cell, service)
+        elif name == "direction":
+            choice(report, cell, name, _CHOICES[name])
+    if row.keys() & {"setup", "minimum", "maximum"}:
+        _fees(report, row)
 
 
 def _places(report: Report, rate: Mapping[str, Value], names: Names) -> None:

@@ -11,6 +11,7 @@ from rater.tariff.check.document import Scalar, Value
 from rater.tariff.check.mistakes import Report
 from rater.tariff.check.rates import split
 from rater.tariff.check.values import texts
+from rater.tariff.rates import default_name
 from schemas.usage import Direction, Service
 
 #: A rate as it is looked up: service, kind, direction, where, to. Empty is any.
@@ -28,26 +29,36 @@ class Slots:
     def add(self, at: Value, service: Service, rate: Mapping[str, Value]) -> None:
         """Enter a rate; a second one for the same usage, or of the same name, is a mistake."""
         kind, direction = (text_of(rate.get(name)) for name in ("kind", "direction"))
-        for where in self._places(rate, "where"):
-            for to in self._places(rate, "to"):
+        wheres, tos = self._places(rate, "where"), self._places(rate, "to")
+        is_clash = False
+        for where in wheres:
+            for to in tos:
                 first = self._slots.setdefault((service, kind, direction, where, to), at)
                 if first is not at:
+                    is_clash = True
                     what = " ".join(filter(None, (direction, kind or service)))
-                    self._report.add(
-                        at,
-                        f"{what} in {where or 'any place'} to {to or 'anywhere'} already has a rate "
-                        f"({stands(first, at)}); keep one of them",
-                    )
-        name = rate.get("name")
-        if isinstance(name, Scalar):
-            named = self._names.setdefault(name.text, name)
-            if named is not name:
-                self._report.add(name, f'the name "{name.text}" is taken ({stands(named, name)}); write another')
+                    message = f"{what} in {where or 'any place'} to {to or 'anywhere'} already has a rate"
+                    self._report.add(at, f"{message} ({stands(first, at)}); keep one of them")
+        given = rate.get("name")
+        if isinstance(given, Scalar):
+            self._take_name(given.text, given)
+        elif not is_clash:
+            places = [tuple(filter(None, places)) for places in (wheres, tos)]
+            self._take_name(default_name(service, kind or None, direction or None, *places), at)
+
+    def _take_name(self, name: str, at: Value) -> None:
+        """Names of a version, given or made of the matching fields, are unique."""
+        first = self._names.setdefault(name, at)
+        if first is not at:
+            self._report.add(at, f'the name "{name}" is taken ({stands(first, at)}); write another "name"')
 
     def _places(self, rate: Mapping[str, Value], name: str) -> list[str]:
         """The values of "where" or "to", each once; empty is anywhere."""
+        value = rate.get(name)
+        if value is None:
+            return [""]
         found: dict[str, Scalar] = {}
-        for word in split(texts(self._report, rate.get(name), name)):
+        for word in split(texts(self._report, value, name)):
             if found.setdefault(word.text, word) is not word:
                 self._report.add(word, f"{word.text} is there twice; keep one")
         return list(found) or [""]

@@ -91,6 +91,8 @@ BROKEN = [
      "incoming voice in any place to anywhere already has a rate (line 40)"),
     ("prefix twice, in rate and table", 'voice, to: "+49900"', 'voice, direction: outgoing, to: "+43"', ""),
     ("name twice", 'where: "262-01"', 'name: data-other, where: "262-01"', ""),
+    ("name twice that is not given", '{service: voice, direction: outgoing, price: "1", per: min}',
+     '{service: voice, direction: outgoing, price: "1", per: min}\n      - {service: voice, price: "2", per: min}', ""),
     ("no default", '{service: data, price: "0.4", per: MB}', '{service: data, where: DE, price: "0.4", per: MB}', ""),
     ("bad start", '"2026-06-01T00:00"', '"June"', 'effective_from "June" is no time'),
     ("start that the clocks skip", '"2026-06-01T00:00"', '"2026-03-29T02:30"',
@@ -109,7 +111,8 @@ BROKEN = [
 #: Mistakes that are reported elsewhere than on the changed line: where two things clash, at the later one.
 ELSEWHERE = {
     "prefix twice, in rate and table": ("prefixes.csv", 6, "outgoing voice in any place to +43 already has a rate"),
-    "name twice": ("good.yaml", 28, 'the name "data-other" is taken (line 27); write another'),
+    "name twice that is not given": ("good.yaml", 42, 'the name "voice" is taken (line 41)'),
+    "name twice": ("good.yaml", 28, 'the name "data-other" is taken (line 27); write another "name"'),
     "no default": ("good.yaml", 47, 'version "2" has no default for data'),
     "country in two zones": ("good.yaml", 29, 'DE: in zones "eu" and "alps"'),
     "no YAML": ("good.yaml", 8, "not YAML"),
