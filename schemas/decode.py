@@ -91,6 +91,8 @@ class Decoder:
     def explained(self, error: Exception, raw: bytes) -> UsageError:
         """What was raised as a UsageError, with as much of the identity as can be read."""
         wrong = explain(error)
+        if wrong.reason == Reason.INVALID:
+            wrong = _malformed(raw) or wrong
         tenant, source, id_ = wrong.identity
         if not id_:
             tenant, source, id_ = _read_identity(raw)
@@ -98,7 +100,7 @@ class Decoder:
         return wrong
 
     def _auto(self, raw: bytes) -> Usage:
-        if b'"traffic_type' in raw or b'"row_error"' in raw:
+        if b'"traffic_type' in raw or b'"start_timestamp"' in raw or b'"row_error"' in raw:
             return self._streamer(raw, ONCE if is_once(raw) else EMNIFY)
         if b'"specversion"' in raw:
             return self._cloudevent(raw)
@@ -145,6 +147,15 @@ def decode_kafka(raw: bytes, headers: Sequence[tuple[str, bytes]], decode: Decod
 def _refuse_broken_row(raw: bytes) -> None:
     if wrong := msgspec.json.decode(raw, type=dict[str, Any]).get(ROW_ERROR):
         raise UsageError("row", str(wrong)[:200], Reason.MALFORMED)
+
+
+def _malformed(raw: bytes) -> UsageError | None:
+    """What is wrong with the JSON as such: a record that was cut off is that, whatever field the decoder was at."""
+    try:
+        msgspec.json.decode(raw)
+    except (ValueError, RecursionError) as error:
+        return explain(error)
+    return None
 
 
 def _read_identity(raw: bytes) -> Identity:
