@@ -21,15 +21,29 @@ HEAVY = {"kafka", "clickhouse_server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs Kafka or a ClickHouse server as slow."""
+    """Mark what needs Kafka or a ClickHouse server as slow; with xdist one worker runs all that is slow.
+
+    So there is one broker, not one for each worker, and no two slow tests compete for the processors.
+    """
     for item in items:
         if isinstance(item, pytest.Function) and HEAVY & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group("slow"))
+
+
+def need(program: str, *packages: str) -> None:
+    """Install a program that is missing if this is root; else fail with what to type."""
+    script = Path(__file__).parents[1] / "scripts" / "need"
+    done = subprocess.run([script, program, *packages], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """A real Kafka broker for the session; a test has its own topics, and starts again what it killed."""
+    need("java", "openjdk-17-jre-headless")
+    need("mvn", "maven")
     with KafkaServer(tmp_path_factory.mktemp("kafka")) as server:
         yield server
 
@@ -37,6 +51,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
 @pytest.fixture(scope="session")
 def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     """Debian's ClickHouse server for the session; a test uses a database of its own."""
+    need("clickhouse-server", "clickhouse-server")
     server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse"))
     server.start()
     yield server
