@@ -12,7 +12,7 @@ from rich.console import Console
 
 from rater.settings import Settings
 from rater.wallet.load import load_wallets, read_wallets
-from schemas.sample import CLOCK, RECORDS, generate
+from schemas.sample import CLOCK, RECORDS, TENANT, generate
 from streams.cli.feed import feed_files
 from streams.cli.report import gather, show
 from streams.engine import Engine, open_engine
@@ -45,8 +45,10 @@ def demo(settings: Settings, stream: bool, as_json: bool, events: int) -> None:
 
 
 def sample_settings(settings: Settings) -> Settings:
-    """The settings, with intake's clock held just after the sample's month."""
-    intake = msgspec.structs.replace(settings.intake, clock=settings.intake.clock or CLOCK)
+    """The settings, with intake's clock held just after the sample's month, and the tenant its records do not name."""
+    intake = msgspec.structs.replace(
+        settings.intake, clock=settings.intake.clock or CLOCK, tenant=settings.intake.tenant or TENANT
+    )
     return msgspec.structs.replace(settings, intake=intake)
 
 
@@ -55,7 +57,7 @@ async def file_demo(settings: Settings, *, as_json: bool, events: int) -> None:
     folder = make_sample(settings, events)
     async with open_engine(settings, kafka=False) as engine:
         await load_sample_wallets(engine, folder)
-        fed = await feed_files(engine, [folder / name for name in RECORDS])
+        fed = await feed_files(engine, [folder / name for name in RECORDS], settings.intake.tenant)
         summary = await gather(engine, fed)
     show(summary, as_json=as_json, next_commands=next_commands(summary.first_suspends))
 
