@@ -23,6 +23,15 @@ def test_a_good_tariff_has_no_mistakes_and_is_counted(tmp_path):
     load_tariff(tmp_path / "good.yaml")
 
 
+def test_the_tariff_of_the_documentation_has_no_mistakes(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "tariffs.md").read_text()
+    text, table = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("yaml", "csv"))
+    (tmp_path / "voice-prefixes.csv").write_text(table)
+    (tmp_path / "zones.csv").write_text("country,zone\nKP,sanctioned\n")
+    (tmp_path / "tariff.yaml").write_text(text)
+    assert check_tariff_file(tmp_path / "tariff.yaml") == []
+
+
 #: (what is broken, the text taken out, the text put in instead, what the mistake says). The line is that of the change,
 #: or of "@" in the new text, which is not part of the file.
 BROKEN = [
