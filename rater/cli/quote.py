@@ -121,7 +121,8 @@ def quote(path: Path, zone: str | None, format: str, usage: IO[bytes], *, explai
 
 def _print(console: Console, line: dict[str, Any], usage: Usage | None, charge: Charge | None) -> None:
     if usage is None or charge is None:
-        console.print(f"line {line['line']}: {line['field']}: {line['error']}", style="red", markup=False)
+        field = f"{line['field']}: " if line["field"] else ""
+        console.print(f"line {line['line']}: {field}{line['error']}", style="red", markup=False)
         return
     title = f"{usage.service} {usage.id}: {charge.outcome}, {line['amount']} {charge.currency}"
     table = Table(title=title, title_justify="left", show_edge=False)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from rater.rating.explain import money_text
-from rater.rating.pricer import Pricer
+from rater.rating.pricer import Card, Cards
 from rater.rating.split import Piece
 from rater.rating.tiers import graduated, graduated_range, tier_of, volume_range
 from rater.rating.tracker import Tracker
-from rater.tariff.model import Schedule, Tier
+from rater.tariff.model import Rate
 
 
 def tier_key(period: str, rate_name: str) -> str:
@@ -30,40 +29,32 @@ def price(pieces: Sequence[Piece], tracker: Tracker, currency: str) -> None:
         pricer = piece.found.pricer
         if pricer is None:
             continue
-        rate, schedule = pricer.rate, pricer.schedule(piece.band)
+        rate, cards = pricer.rate, pricer.cards(piece.band)
         if rate.tier_scope == "cycle":
-            cut = _cycle_tiers(pricer, schedule, piece, tracker)
+            cut = _cycle_tiers(rate, cards, piece, tracker)
         elif rate.tier_mode == "volume":
-            cut = [(piece.billed, tier_of(schedule, of_event[rate.name])[1])]
+            cut = [(piece.billed, tier_of(cards, of_event[rate.name])[1])]
         else:
             before = before_in_event.get(rate.name, 0)
-            cut = graduated(schedule, before, piece.billed)
+            cut = graduated(cards, before, piece.billed)
             before_in_event[rate.name] = before + piece.billed
-        _charge(piece, pricer, cut or [(0, schedule[0])], currency, is_tiered=len(schedule) > 1)
+        _charge(piece, cut or [(0, cards[0])], currency)
 
 
-def _cycle_tiers(pricer: Pricer, schedule: Schedule, piece: Piece, tracker: Tracker) -> list[tuple[int, Tier]]:
-    key = tier_key(piece.period, pricer.rate.name)
+def _cycle_tiers(rate: Rate, cards: Cards, piece: Piece, tracker: Tracker) -> list[tuple[int, Card]]:
+    key = tier_key(piece.period, rate.name)
     before = tracker.value(key)
-    if pricer.rate.tier_mode == "volume":
-        tracker.use(key, piece.billed, *volume_range(schedule, before, piece.billed))
-        return [(piece.billed, tier_of(schedule, before)[1])]
-    tracker.use(key, piece.billed, *graduated_range(schedule, before, piece.billed))
-    return graduated(schedule, before, piece.billed)
+    if rate.tier_mode == "volume":
+        tracker.use(key, piece.billed, *volume_range(cards, before, piece.billed))
+        return [(piece.billed, tier_of(cards, before)[1])]
+    tracker.use(key, piece.billed, *graduated_range(cards, before, piece.billed))
+    return graduated(cards, before, piece.billed)
 
 
-def _charge(piece: Piece, pricer: Pricer, cut: list[tuple[int, Tier]], currency: str, *, is_tiered: bool) -> None:
+def _charge(piece: Piece, cut: list[tuple[int, Card]], currency: str) -> None:
     """Add up what each tier takes: "5 MB x 0.10 EUR = 0.50 EUR"."""
-    band = pricer.band_name(piece.band)
-    for quantity, tier in cut:
-        amount = tier.price * Fraction(quantity, pricer.rate.unit)
-        piece.amount += amount
-        text = (
-            f"{pricer.wording.priced(quantity)} x {money_text(tier.price)} {currency} = {money_text(amount)} {currency}"
-        )
-        if is_tiered:
-            bound = "beyond the last bound" if tier.up_to is None else f"up to {pricer.wording.priced(tier.up_to)}"
-            text = f"tier {bound}: {text}"
-        piece.lines.append(f"{band}: {text}" if band else text)
+    for quantity, card in cut:
+        piece.amount += card.price * quantity
+        piece.lines.append(card.line(quantity, currency))
     if len(cut) > 1:
         piece.lines.append(f"together {money_text(piece.amount)} {currency}")

@@ -3,41 +3,79 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
 
 from rater.money import NANOS
 from rater.rating.bands import BandClock
-from rater.rating.explain import Wording, money_text
-from rater.tariff.model import Rate, Schedule
+from rater.rating.explain import Wording, money_text, ratio_text
+from rater.tariff.model import Rate, Schedule, Tier
 
-#: A flat rate is a price and increments, nothing else; it is rated in a few integer operations.
-_FLAT_FIRST: Final = "event", "carry-over"
+
+class Card:
+    """One price of a rate: of a tier, within a band."""
+
+    __slots__ = ("_prefix", "_price_text", "_wording", "denominator", "numerator", "price", "up_to")
+
+    def __init__(self, tier: Tier, rate: Rate, wording: Wording, prefix: str) -> None:
+        self.up_to = tier.up_to
+        #: Currency units for one byte, millisecond or message.
+        self.price = tier.price * Fraction(1, rate.unit)
+        #: The same in nanos, as a ratio of integers.
+        self.numerator = (self.price * NANOS).numerator
+        self.denominator = (self.price * NANOS).denominator
+        self._prefix = prefix
+        self._wording = wording
+        self._price_text = money_text(tier.price)
+
+    def line(self, quantity: int, currency: str) -> str:
+        """How a quantity is priced: "peak: 2.2 min x 0.19 EUR = 0.418 EUR"."""
+        amount = ratio_text(self.numerator * quantity, self.denominator * NANOS, 2)
+        return f"{self._prefix}{self._wording.priced(quantity)} x {self._price_text} {currency} = {amount} {currency}"
+
+
+#: The prices that hold at one time, by rising bounds.
+Cards = tuple[Card, ...]
 
 
 class Pricer:
-    """One rate: its wording, its band clocks by zone, and for a flat rate the price as a ratio of integers."""
+    """One rate: its wording, its price cards by band, and its band clocks by zone."""
 
-    __slots__ = ("_clocks", "denominator", "is_flat", "numerator", "price_text", "rate", "wording")
+    __slots__ = (
+        "_by_band",
+        "_clocks",
+        "_outside",
+        "is_plain",
+        "rate",
+        "setup_denominator",
+        "setup_numerator",
+        "wording",
+    )
 
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
         self.wording = Wording(rate)
+        self._outside = self._cards(rate.prices, "")
+        self._by_band = [self._cards(schedule, f"{band.name}: ") for band, schedule in rate.bands]
         self._clocks: dict[str, BandClock] = {}
-        self.is_flat = bool(
-            len(rate.prices) == 1
-            and not rate.bands
-            and not rate.setup
-            and not rate.minimum
+        #: Nothing of the rate is counted by session, and no bound has to be kept: the short cut can take it.
+        self.is_plain = bool(
+            not rate.minimum
             and rate.maximum is None
             and not rate.minimum_quantity
-            and rate.increment_scope in _FLAT_FIRST
+            and rate.scope == "event"
+            and rate.increment_scope != "session"
         )
-        price = rate.prices[0].price if rate.prices else Fraction(0)
-        per_base_unit = price * Fraction(NANOS, rate.unit)
-        #: Nanos of one byte, millisecond or message: numerator / denominator.
-        self.numerator = per_base_unit.numerator
-        self.denominator = per_base_unit.denominator
-        self.price_text = money_text(price)
+        self.setup_numerator = (rate.setup * NANOS).numerator
+        self.setup_denominator = (rate.setup * NANOS).denominator
+
+    def _cards(self, schedule: Schedule, band: str) -> Cards:
+        cards = []
+        for tier in schedule:
+            prefix = band
+            if len(schedule) > 1:
+                bound = "beyond the last bound" if tier.up_to is None else f"up to {self.wording.priced(tier.up_to)}"
+                prefix = f"{band}tier {bound}: "
+            cards.append(Card(tier, self.rate, self.wording, prefix))
+        return tuple(cards)
 
     def clock(self, zone: str) -> BandClock | None:
         """When which band of the rate holds, None for a rate without bands."""
@@ -48,10 +86,6 @@ class Pricer:
             clock = self._clocks[zone] = BandClock(tuple(band for band, _ in self.rate.bands), zone)
         return clock
 
-    def schedule(self, band: int | None) -> Schedule:
+    def cards(self, band: int | None) -> Cards:
         """The prices within a band (by its place in the rate), or outside of all."""
-        return self.rate.prices if band is None else self.rate.bands[band][1]
-
-    def band_name(self, band: int | None) -> str:
-        """The name of the band, empty outside of all."""
-        return "" if band is None else self.rate.bands[band][0].name
+        return self._outside if band is None else self._by_band[band]

@@ -13,38 +13,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Final
 
 from rater.money import NANOS, format_nanos, round_exact
 from rater.rating.bounds import totals
 from rater.rating.charge import Charge, ChargePart, Outcome
 from rater.rating.explain import money_text
-from rater.rating.flat import flat_charge
 from rater.rating.meter import Meter
 from rater.rating.price import price
+from rater.rating.shortcut import short_charge
 from rater.rating.split import Piece, TooManyPartsError, charged_until, split
 from rater.rating.timeline import timeline
 from rater.rating.tracker import Tracker
 from rater.tariff.model import Tariff
 from schemas.usage import Usage
 
+#: 9000-01-01T00:00Z: calendars of the standard library end with the year 9999.
+LATEST_MS: Final = 221_845_392_000_000
+
 
 def rate(tariff: Tariff, usage: Usage, counters: Mapping[str, int], cycle_zone: str) -> Charge:
     """The charge for a usage, from the subscriber's counters (a missing one is 0).
 
-    Times are Unix milliseconds of the years 1970 to 9998. An amount may pass what the ledger holds; the caller refuses
+    An amount may pass what the ledger holds; the caller refuses
     it. The keys of `Charge.uses` and their order depend on tariff, usage and zone only.
     """
+    end_ms = charged_until(usage)
+    if usage.start_ms < 0 or max(usage.start_ms, end_ms) >= LATEST_MS:
+        return Charge(
+            "no_rate", tariff.currency, 0, (), reason_detail="the usage lies outside of the years 1970 to 8999"
+        )
     line = timeline(tariff, cycle_zone)
     line.move_to(usage.start_ms)
-    if line.version >= 0 and charged_until(usage) <= line.high_ms:
+    if line.version >= 0 and end_ms <= line.high_ms:
         found = tariff.indexes[line.version].find(usage)
-        if found.outcome == "priced" and found.pricer is not None and found.pricer.is_flat:
-            return flat_charge(tariff, usage, counters, line, found)
+        if found.outcome == "priced" and found.pricer is not None and found.pricer.is_plain:
+            charge = short_charge(tariff, usage, counters, line, found, end_ms)
+            if charge is not None:
+                return charge
     return rate_in_pieces(tariff, usage, counters, cycle_zone)
 
 
 def rate_in_pieces(tariff: Tariff, usage: Usage, counters: Mapping[str, int], cycle_zone: str) -> Charge:
-    """`rate` without its short cut for flat rates; it gives the same charge."""
+    """`rate` without its short cut; it gives the same charge."""
     try:
         pieces = split(tariff, usage, cycle_zone)
     except TooManyPartsError as error:

@@ -8,11 +8,24 @@ Bounds belong to the lower tier. `up_to: 100 MB` at 0.10 and 0.05 beyond, 95 MB 
 
 from __future__ import annotations
 
-from rater.tariff.model import Schedule, Tier
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
 from rater.tariff.units import QUANTITY_MAX
 
 
-def tier_of(schedule: Schedule, total: int) -> tuple[int, Tier]:
+class Bounded(Protocol):
+    """A tier, or anything made from one: it holds up to and including its bound, or without end."""
+
+    @property
+    def up_to(self) -> int | None:
+        """The bound."""
+
+
+T = TypeVar("T", bound=Bounded)
+
+
+def tier_of(schedule: Sequence[T], total: int) -> tuple[int, T]:
     """The tier a total falls in, and the bound below it (-1 below the first)."""
     below = -1
     for tier in schedule:
@@ -22,7 +35,7 @@ def tier_of(schedule: Schedule, total: int) -> tuple[int, Tier]:
     raise AssertionError("the last tier of a schedule has no end")
 
 
-def graduated(schedule: Schedule, before: int, quantity: int) -> list[tuple[int, Tier]]:
+def graduated(schedule: Sequence[T], before: int, quantity: int) -> list[tuple[int, T]]:
     """The quantity cut at the bounds it crosses: (quantity, tier) for each tier it reaches."""
     cut, position, end = [], before, before + quantity
     for tier in schedule:
@@ -33,7 +46,7 @@ def graduated(schedule: Schedule, before: int, quantity: int) -> list[tuple[int,
     return cut
 
 
-def graduated_range(schedule: Schedule, before: int, quantity: int) -> tuple[int, int]:
+def graduated_range(schedule: Sequence[Bounded], before: int, quantity: int) -> tuple[int, int]:
     """Totals before for which the quantity costs the same: while all of it stays within one tier."""
     if quantity == 0:
         return 0, QUANTITY_MAX
@@ -46,7 +59,7 @@ def graduated_range(schedule: Schedule, before: int, quantity: int) -> tuple[int
     return before, before
 
 
-def volume_range(schedule: Schedule, before: int, quantity: int) -> tuple[int, int]:
+def volume_range(schedule: Sequence[Bounded], before: int, quantity: int) -> tuple[int, int]:
     """Totals before for which the same tier decides."""
     if quantity == 0:
         return 0, QUANTITY_MAX

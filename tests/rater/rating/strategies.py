@@ -18,6 +18,7 @@ UNITS = {"data": ("MB", 10**6), "voice": ("min", 60_000), "message": ("message",
 STARTS = (unix_ms("2026-10-24T20:00:00Z"), unix_ms("2026-10-31T22:58:00Z"), unix_ms("2026-10-20T05:59:00Z"))
 PEAK = Band("peak", 8 * 60, 20 * 60, frozenset(range(5)))
 NIGHT = Band("night", 22 * 60, 2 * 60 + 30, frozenset(range(7)))
+BANDS = ((PEAK, (Tier(None, Fraction(2)),)), (NIGHT, (Tier(1_000, Fraction(1)), Tier(None, Fraction(1, 3)))))
 
 prices = st.integers(0, 5_000).map(lambda mills: Fraction(mills, 1_000))
 #: Prices that make a whole number of nanos of each byte and millisecond, so that no rounding is seen.
@@ -50,9 +51,7 @@ def rates(draw: st.DrawFn, service: str) -> Rate:
         "minimum_quantity": 0 if increment_scope == "carry-over" else draw(st.sampled_from([0, 0, 1, 30_000])),
         "tier_mode": draw(st.sampled_from(["graduated", "volume"])),
         "tier_scope": draw(st.sampled_from(["event", "cycle"])),
-        "bands": draw(
-            st.sampled_from([(), ((PEAK, (Tier(None, Fraction(2)),)), (NIGHT, (Tier(None, Fraction(1, 3)),)))])
-        ),
+        "bands": draw(st.sampled_from([(), BANDS])),
     }
     return Rate(
         name="r", service=service, per=per, unit=unit, first=first, next=following, increment_scope=increment_scope,
@@ -61,14 +60,16 @@ def rates(draw: st.DrawFn, service: str) -> Rate:
 
 
 @st.composite
-def flat_rates(draw: st.DrawFn, service: str) -> Rate:
-    """A rate that the short cut takes."""
+def plain_rates(draw: st.DrawFn, service: str) -> Rate:
+    """A rate that the short cut takes, unless the usage crosses a tier or a band."""
     per, unit = UNITS[service]
     carried = draw(st.booleans())
     following = draw(steps)
     return Rate(
-        name="r", service=service, per=per, unit=unit, prices=(Tier(None, draw(prices)),), next=following,
+        name="r", service=service, per=per, unit=unit, prices=draw(schedules()), next=following,
         first=following if carried else draw(steps), increment_scope="carry-over" if carried else "event",
+        setup=draw(st.just(Fraction(0)) | amounts), bands=draw(st.sampled_from([(), BANDS])),
+        tier_mode=draw(st.sampled_from(["graduated", "volume"])), tier_scope=draw(st.sampled_from(["event", "cycle"])),
     )  # fmt: skip
 
 
