@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -13,7 +14,7 @@ from schemas.sample.fleet import Sim, Wallet, make_wallets, write_wallets
 from schemas.sample.forms import CSV_HEADER, MONTH_S, Drawn, emnify_csv, emnify_json, once_json
 
 #: Intake's clock for the sample: just after its month.
-CLOCK: Final = "2026-11-01T00:00:00Z"
+CLOCK: Final = datetime(2026, 11, 1, tzinfo=UTC)
 EMNIFY, ONCE, EMNIFY_CSV = "records-emnify.jsonl.gz", "records-1nce.jsonl.gz", "records-emnify.csv.gz"
 #: The files, in the order in which they are to be rated.
 RECORDS: Final = (EMNIFY, ONCE, EMNIFY_CSV)
