@@ -27,6 +27,9 @@ __all__ = ["FORMATS", "RAW_MAX_BYTES", "Decoder", "UsageError", "decode_kafka", 
 #: Larger records are refused unread: an event takes about 1 kB, so this is an array of a thousand.
 RAW_MAX_BYTES: Final = 1024 * 1024
 
+#: Longer arrays are refused whole: half a million bad elements fit into a record, each a dead letter of its own.
+ARRAY_MAX: Final = 5_000
+
 #: "normalised" is a Usage as it stands in parked events; "auto" tells the others apart by their fields.
 FORMATS: Final = ("usage", "cloudevents", "emnify", "1nce", "auto", "normalised")
 
@@ -86,6 +89,11 @@ class Decoder:
             elements = _elements(raw)
         except (ValueError, RecursionError) as error:
             return [self.explained(error, raw)]
+        if not elements:
+            return [UsageError("", "an empty array holds no event", Reason.MALFORMED, (self.tenant, self.source, ""))]
+        if len(elements) > ARRAY_MAX:
+            detail = f"{len(elements)} events; an array has at most {ARRAY_MAX}"
+            return [UsageError("", detail, Reason.TOO_LARGE, (self.tenant, self.source, ""))]
         return [self._one(bytes(element)) for element in elements]
 
     def explained(self, error: Exception, raw: bytes) -> UsageError:
