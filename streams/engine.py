@@ -76,7 +76,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         embedded = None
         if settings.engine.mode == "embedded":
-            embedded = await stack.enter_async_context(EmbeddedParts(settings.data))
+            appendfsync = "no" if settings.engine.durability == "process" else "always"
+            embedded = await stack.enter_async_context(EmbeddedParts(settings.data, appendfsync=appendfsync))
             redis: Any = Redis(unix_socket_path=str(embedded.redis_socket))
         elif settings.redis.cluster:
             redis = RedisCluster.from_url(settings.redis.url)
