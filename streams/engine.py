@@ -20,7 +20,8 @@ from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
-from streams.clickhouse.server import ClickHouse, lookup_ids, open_clickhouse
+from streams.clickhouse.ids import lookup_ids
+from streams.clickhouse.server import ClickHouse, open_clickhouse
 from streams.clickhouse.writer import Writer
 from streams.embedded.parts import EmbeddedParts
 from streams.kafka import KafkaSink, KafkaSource, create_topics
@@ -76,8 +77,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         embedded = None
         if settings.engine.mode == "embedded":
-            appendfsync = "no" if settings.engine.durability == "process" else "always"
-            embedded = await stack.enter_async_context(EmbeddedParts(settings.data, appendfsync=appendfsync))
+            parts = EmbeddedParts(
+                settings.data, appendfsync="no" if settings.engine.durability == "process" else "always"
+            )
+            embedded = await stack.enter_async_context(parts)
             redis: Any = Redis(unix_socket_path=str(embedded.redis_socket))
         elif settings.redis.cluster:
             redis = RedisCluster.from_url(settings.redis.url)
