@@ -46,32 +46,36 @@ class Meter:
 
     def _bill(self, piece: Piece, *, is_last: bool) -> None:
         assert piece.found.pricer is not None
-        pricer, quantity = piece.found.pricer, piece.quantity
-        rate = pricer.rate
-        scope = rate.increment_scope
-        in_session = self._usage.session_id is not None
-        minimum = 0
-        if scope == "carry-over":
-            position, paid = self._carry(rate, piece, quantity)
-        elif scope == "session" and in_session:
-            key = session_key(self._usage, rate, "used")
-            position = self._tracker.value(key)
-            paid = paid_until(max(position, rate.minimum_quantity), rate.first, rate.next) if position else 0
-            minimum = rate.minimum_quantity
-            self._tracker.use(key, quantity, position, position)
-        else:
-            position, paid = self._position, self._paid
-            minimum = self._minimum if is_last else 0
-        if in_session and scope != "session" and rate.scope == "session":
-            self._note_session(rate, quantity)
-        end = max(position + quantity, minimum)
-        piece.billed = billed_steps(paid, end, rate.first, rate.next)
-        self._position, self._paid = self._position + quantity, max(paid, position) + piece.billed
+        rate, wording, quantity = piece.found.pricer.rate, piece.found.pricer.wording, piece.quantity
+        position, paid, minimum = self._start(rate, piece, is_last=is_last)
+        piece.billed = billed_steps(paid, max(position + quantity, minimum), rate.first, rate.next)
         covered = min(max(paid - position, 0), quantity)
-        line = steps_line(
-            pricer.wording, rate, quantity, piece.billed, covered, is_start=not paid, minimum=minimum - position
-        )
+        short = minimum - position
+        line = steps_line(wording, rate, quantity, piece.billed, covered, is_start=not paid, minimum=short)
         piece.lines.append(line)
+        self._position += quantity
+        if self._is_event(rate):
+            self._paid = max(paid, position) + piece.billed
+        # What another scope paid for lies on that scope's own scale, so it covers nothing of a later event's step.
+        self._paid = max(self._paid, self._position)
+
+    def _is_event(self, rate: Rate) -> bool:
+        scope = rate.increment_scope
+        return scope == "event" or (scope == "session" and self._usage.session_id is None)
+
+    def _start(self, rate: Rate, piece: Piece, *, is_last: bool) -> tuple[int, int, int]:
+        """Where a piece starts on the scale of its steps, how far that is paid, and what is billed at least."""
+        if rate.scope == "session" and rate.increment_scope != "session" and self._usage.session_id is not None:
+            self._note_session(rate, piece.quantity)
+        if self._is_event(rate):
+            return self._position, self._paid, self._minimum if is_last else 0
+        if rate.increment_scope == "carry-over":
+            return *self._carry(rate, piece, piece.quantity), 0
+        key = session_key(self._usage, rate, "used")
+        position = self._tracker.value(key)
+        self._tracker.use(key, piece.quantity, position, position)
+        paid = paid_until(max(position, rate.minimum_quantity), rate.first, rate.next) if position else 0
+        return position, paid, rate.minimum_quantity
 
     def _carry(self, rate: Rate, piece: Piece, quantity: int) -> tuple[int, int]:
         key = carry_key(piece.period, rate, piece.found.network)

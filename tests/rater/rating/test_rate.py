@@ -77,7 +77,7 @@ def _within(use: CounterUse, draw: st.DrawFn) -> int:
     return draw(st.integers(0, 50)) * use.step + residue
 
 
-@settings(max_examples=200)
+@settings(max_examples=500)
 @given(cases(), st.data())
 def test_a_counter_range_is_true(case: Case, data: st.DataObject) -> None:
     """Within the ranges a charge states, it is the same; only the words about a carried step may differ."""
