@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotRead
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from rater.errors import PartsError
 from streams.metrics import WAITING
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 AWAY: dict[str, tuple[type[BaseException], ...]] = {
     "redis": (RedisConnectionError, RedisTimeoutError, ConnectionError),
     "kafka": (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError),
+    # A refusal too: a disk that is full or a table that is read-only gets repaired, and nothing is dropped meanwhile.
+    "clickhouse": (PartsError,),
 }
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 5.0

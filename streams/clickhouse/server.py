@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
-import orjson
 from clickhouse_driver import Client, errors
 
 from rater.errors import PartsError
-from rater.settings import CONFIG
-from schemas.faults import DeadLetter, ParkedEvent
-from schemas.lifecycle import LifecycleEvent, WalletEntry
-from schemas.rated import RatedRecord
+from streams.clickhouse.migrate import migrate
+from streams.clickhouse.statement import only_reading
+from streams.clickhouse.tables import TABLES
 from streams.embedded.chdb_client import AsyncChdbClient, ClickHouseRefused
 
+log = logging.getLogger(__name__)
+# Each failed connection would be logged with its traceback; who waits says so once.
+logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)
+
 Row = dict[str, Any]
+Version = tuple[int, ...]
 
-#: The struct whose JSON a table holds; columns are its fields.
-STRUCTS: dict[str, type[msgspec.Struct]] = {
-    "rated_records": RatedRecord,
-    "wallet_entries": WalletEntry,
-    "lifecycle_events": LifecycleEvent,
-    "parked_events": ParkedEvent,
-    "dead_letters": DeadLetter,
-}
+#: A server that says nothing for this long is away. The driver's own 300 s would hide it from the log for too long.
+TIMEOUTS = {"connect_timeout": 5, "send_receive_timeout": 60, "sync_request_timeout": 5}
+#: Seconds a read-only query may take.
+QUERY_SECONDS_MAX = 60
 
-#: In the struct but not in the table.
-_LEFT_OUT = {("dead_letters", "headers")}
-
-
-def columns_of(table: str) -> list[str]:
-    """The columns of a table, in the struct's order."""
-    names = STRUCTS[table].__struct_fields__
-    return [name for name in names if (table, name) not in _LEFT_OUT]
+#: Big integers and decimals exact: a number with a point is a Decimal, never a float.
+_decode_rows = msgspec.json.Decoder(Row, float_hook=Decimal).decode_lines
 
 
 class AwayError(PartsError):
@@ -44,19 +41,22 @@ class AwayError(PartsError):
 
 
 class ClickHouse(Protocol):
-    """What the engine asks of ClickHouse."""
+    """What the engine asks of ClickHouse.
 
-    #: Whether the server has Decimal, DateTime64 and views with them.
-    modern: bool
+    Each method raises AwayError where it does not answer, ClickHouseRefused where it answers with an error.
+    """
+
+    async def version(self) -> Version:
+        """The server's version, as (18, 16, 1)."""
 
     async def execute(self, sql: str) -> None:
         """Run a statement without a result."""
 
-    async def insert(self, table: str, values: Sequence[bytes]) -> None:
-        """Insert JSON objects (one struct each) into its table; all or nothing of a block is visible."""
+    async def insert(self, table: str, rows: Sequence[Any]) -> None:
+        """Insert rows (`TABLES[table].row`), visible in pieces perhaps; to repeat what failed is harmless."""
 
-    async def query(self, sql: str) -> list[Row]:
-        """The rows of a query. Int64 come back exact."""
+    async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
+        """The rows of a query, integers exact. `readonly` refuses anything that is not a single reading statement."""
 
     async def close(self) -> None:
         """Disconnect."""
@@ -65,23 +65,28 @@ class ClickHouse(Protocol):
 class ChdbClickHouse:
     """The embedded engine, behind its process's socket. JSON goes in as it is."""
 
-    modern = True
-
     def __init__(self, socket: Path) -> None:
         self._client = AsyncChdbClient(socket)
+
+    async def version(self) -> Version:
+        """See ClickHouse."""
+        return _version((await self.query("SELECT version() AS version"))[0]["version"])
 
     async def execute(self, sql: str) -> None:
         """See ClickHouse."""
         await self._call(self._client.query, sql)
 
-    async def insert(self, table: str, values: Sequence[bytes]) -> None:
+    async def insert(self, table: str, rows: Sequence[Any]) -> None:
         """See ClickHouse."""
-        await self._call(self._client.insert, table, columns_of(table), "JSONEachRow", b"\n".join(values))
+        kind = TABLES[table]
+        await self._call(self._client.insert, table, kind.columns, "JSONEachRow", kind.as_json(rows))
 
-    async def query(self, sql: str) -> list[Row]:
+    async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
         """See ClickHouse."""
-        answer = await self._call(self._client.query, sql, "JSONEachRow")
-        return [orjson.loads(line) for line in answer.splitlines()]
+        if readonly:
+            sql = only_reading(sql, QUERY_SECONDS_MAX)
+        rows: list[Row] = _decode_rows(await self._call(self._client.query, sql, "JSONEachRow"))
+        return rows
 
     async def _call(self, call: Any, *arguments: Any) -> Any:
         try:
@@ -97,115 +102,132 @@ class ChdbClickHouse:
 
 
 class DriverClickHouse:
-    """A server, through clickhouse-driver's native protocol, in a thread of its own."""
+    """A server, through clickhouse-driver's native protocol.
+
+    The driver blocks and serves one call at a time, so all calls run in one thread, in order; a caller that is
+    cancelled leaves its call to end there and disturbs nobody.
+    """
 
     def __init__(self, url: str) -> None:
-        self._client = Client.from_url(url)
-        self._lock = asyncio.Lock()
-        self.modern = False
+        self._url = urlsplit(url)
+        self._client = _driver(self._url)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="clickhouse")
 
-    async def start(self) -> None:
-        """Find out what the server can do."""
-        rows = await self.query("SELECT version() AS version")
-        self.modern = int(str(rows[0]["version"]).split(".", 1)[0]) >= 20
+    async def version(self) -> Version:
+        """See ClickHouse."""
+        return _version((await self.query("SELECT version() AS version"))[0]["version"])
 
     async def execute(self, sql: str) -> None:
         """See ClickHouse."""
         await self._run(lambda: self._client.execute(sql))
 
-    async def insert(self, table: str, values: Sequence[bytes]) -> None:
+    async def insert(self, table: str, rows: Sequence[Any]) -> None:
         """See ClickHouse."""
-        columns = columns_of(table)
-        decode = msgspec.json.Decoder(STRUCTS[table]).decode
-        structs = [decode(value) for value in values]
-        data = [[_native(getattr(struct, column)) for struct in structs] for column in columns]
-        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"
-        await self._run(lambda: self._client.execute(sql, data, columnar=True))
+        kind = TABLES[table]
+        sql = f"INSERT INTO {table} ({', '.join(kind.columns)}) VALUES"
+        await self._run(lambda: self._client.execute(sql, kind.by_column(rows), columnar=True))
 
-    async def query(self, sql: str) -> list[Row]:
+    async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
         """See ClickHouse."""
-        rows, columns = await self._run(lambda: self._client.execute(sql, with_column_types=True))
-        return [dict(zip((name for name, _ in columns), row, strict=True)) for row in rows]
-
-    async def _run(self, call: Any) -> Any:
-        async with self._lock:
-            try:
-                return await asyncio.to_thread(call)
-            except (OSError, EOFError, errors.NetworkError, errors.SocketTimeoutError) as error:
-                self._client.disconnect()
-                raise AwayError(f"ClickHouse does not answer: {error}") from error
+        if readonly:
+            sql = only_reading(sql, QUERY_SECONDS_MAX)
+        values, columns = await self._run(lambda: self._client.execute(sql, with_column_types=True))
+        names = [name for name, _ in columns]
+        return [dict(zip(names, row, strict=True)) for row in values]
 
     async def close(self) -> None:
         """See ClickHouse."""
-        await asyncio.to_thread(self._client.disconnect)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._client.disconnect)
+        self._thread.shutdown()
+
+    async def _run(self, call: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._carry_out, call)
+
+    def _carry_out(self, call: Callable[[], Any]) -> Any:
+        try:
+            try:
+                return call()
+            except errors.ServerException as error:
+                if error.code != errors.ErrorCodes.UNKNOWN_DATABASE:
+                    raise
+                self._create_database()
+                return call()
+        except (errors.ServerException, errors.TypeMismatchError) as error:
+            reason = str(error.message).partition("Stack trace:")[0].strip()
+            raise ClickHouseRefused(f"{reason} (code {error.code})") from error
+        except (errors.Error, OSError, EOFError) as error:
+            self._client.disconnect()
+            raise AwayError(f"ClickHouse at {self._url.hostname} does not answer: {error}") from error
+
+    def _create_database(self) -> None:
+        """Make the database of the url; connected without one, since connecting to a missing one fails."""
+        with _driver(self._url._replace(path="")) as server:
+            server.execute(f"CREATE DATABASE IF NOT EXISTS `{self._url.path.strip('/')}`")
 
 
-def _native(value: Any) -> Any:
-    """A field as the driver takes it: tuples as arrays, bytes as base64 text (as in JSON), booleans as numbers."""
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, bytes):
-        return msgspec.to_builtins(value)
-    return value
+def _driver(url: SplitResult) -> Client:
+    options = urlencode({**TIMEOUTS, **dict(parse_qsl(url.query))})
+    return Client.from_url(urlunsplit(url._replace(query=options)))
+
+
+def _version(text: str) -> Version:
+    return tuple(int(number) for number in text.split(".") if number.isdigit())
+
+
+class Ledger:
+    """A ClickHouse whose tables are brought up to date before the first call that reaches it.
+
+    So a worker may start while the server is away: rating goes on, and what needs the server finds it complete.
+    """
+
+    def __init__(self, engine: ClickHouse) -> None:
+        self._engine = engine
+        self._is_ready = False
+        self._lock = asyncio.Lock()
+
+    async def ready(self) -> ClickHouse:
+        """The engine behind, migrated."""
+        if not self._is_ready:
+            async with self._lock:
+                if not self._is_ready:
+                    applied = await migrate(self._engine)
+                    self._is_ready = True
+                    if applied:
+                        log.info("ClickHouse: applied %s", ", ".join(applied))
+        return self._engine
+
+    async def version(self) -> Version:
+        """See ClickHouse."""
+        return await (await self.ready()).version()
+
+    async def execute(self, sql: str) -> None:
+        """See ClickHouse."""
+        await (await self.ready()).execute(sql)
+
+    async def insert(self, table: str, rows: Sequence[Any]) -> None:
+        """See ClickHouse."""
+        await (await self.ready()).insert(table, rows)
+
+    async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
+        """See ClickHouse."""
+        return await (await self.ready()).query(sql, readonly=readonly)
+
+    async def close(self) -> None:
+        """See ClickHouse."""
+        await self._engine.close()
 
 
 async def open_clickhouse(url: str, socket: Path | None) -> ClickHouse:
-    """Reach ClickHouse (the embedded one if there is a socket) and bring its tables up to date."""
-    if socket is not None:
-        clickhouse: ClickHouse = ChdbClickHouse(socket)
-    else:
-        await _create_database(url)
-        driver = DriverClickHouse(url)
-        await driver.start()
-        clickhouse = driver
-    await migrate(clickhouse)
-    return clickhouse
+    """Reach ClickHouse (the embedded one if there is a socket) and bring its tables up to date.
 
-
-async def _create_database(url: str) -> None:
-    base, _, database = url.partition("?")[0].rpartition("/")
-    server = DriverClickHouse(f"{base}/default")
-    await server.execute(f"CREATE DATABASE IF NOT EXISTS {database}")
-    await server.close()
-
-
-async def migrate(clickhouse: ClickHouse, folder: Path = CONFIG / "clickhouse") -> list[str]:
-    """Apply the migrations that were not applied yet, in the order of their numbers; answers their names.
-
-    A file named `*.modern.sql` is applied where the server can. Statements are repeatable (IF NOT EXISTS), so that a
-    migration cut short is simply applied again.
+    A server that is away is no error here: it is asked again at each call.
     """
-    await clickhouse.execute(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (name String) ENGINE = ReplacingMergeTree ORDER BY name"
-    )
-    applied = {row["name"] for row in await clickhouse.query("SELECT name FROM schema_migrations")}
-    done = []
-    for path in sorted(folder.glob("*.sql")):
-        if path.name in applied or (".modern." in path.name and not clickhouse.modern):
-            continue
-        text = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("--"))
-        for statement in text.split(";\n"):
-            if statement.strip():
-                await clickhouse.execute(statement.strip().rstrip(";"))
-        await clickhouse.execute(f"INSERT INTO schema_migrations (name) VALUES ('{path.name}')")  # noqa: S608
-        done.append(path.name)
-    return done
-
-
-async def lookup_ids(
-    clickhouse: ClickHouse, tenant: str, ids: Sequence[tuple[str, str]]
-) -> Mapping[tuple[str, str], str]:
-    """Fingerprints (hex) of those (source, id) that were decided before; one query on the narrow table."""
-    wanted = ", ".join(f"({quote(source)}, {quote(event_id)})" for source, event_id in ids)
-    rows = await clickhouse.query(
-        f"SELECT source, id, any(fingerprint) AS fingerprint FROM decided_ids "  # noqa: S608 - quoted
-        f"WHERE tenant = {quote(tenant)} AND (source, id) IN ({wanted}) GROUP BY source, id"
-    )
-    return {(row["source"], row["id"]): row["fingerprint"] for row in rows}
-
-
-def quote(text: str) -> str:
-    """A string literal."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    ledger = Ledger(ChdbClickHouse(socket) if socket is not None else DriverClickHouse(url))
+    try:
+        await ledger.ready()
+    except AwayError as error:
+        log.warning("starting without ClickHouse: %s", error)
+    except BaseException:
+        await ledger.close()
+        raise
+    return ledger

@@ -1,47 +1,42 @@
 """Follows the topics with a cursor of its own and writes them to ClickHouse. Never on the path of a debit.
 
-The cursor moves only after every insert of a batch is acknowledged; a crash in between writes a batch again, and the
-tables collapse it. While ClickHouse is away the writer waits and keeps its place: rating and suspends go on.
+The protocol of one round, and what a crash after each step leaves:
+
+1. read: nothing happened.
+2. check each value against its table; what does not fit becomes a dead letter: nothing happened.
+3. insert, table by table: some or all rows are there; the next start writes them again, and the tables collapse them.
+4. commit the cursor: the round is done.
+
+While ClickHouse is away, or refuses (disk full, read-only), step 3 is repeated for as long as it takes: the writer
+keeps its place, drops nothing, and the topics hold what comes meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
-import orjson
-from prometheus_client import Counter, Gauge
 
 from schemas.fates import Reason
 from schemas.faults import DeadLetter
-from streams.clickhouse.server import STRUCTS, AwayError, ClickHouse
-from streams.topics import DEAD_LETTERS, JOURNAL, LIFECYCLE, PARKED, RATED, REFUSED, Source, TopicRecord
-
-log = logging.getLogger(__name__)
-
-TABLES = {
-    RATED: "rated_records",
-    REFUSED: "rated_records",
-    PARKED: "parked_events",
-    DEAD_LETTERS: "dead_letters",
-    LIFECYCLE: "lifecycle_events",
-    JOURNAL: "wallet_entries",
-}
+from streams.clickhouse.server import ClickHouse
+from streams.clickhouse.tables import TABLE_OF_TOPIC, TABLES
+from streams.metrics import CLICKHOUSE_FAILURES, CLICKHOUSE_LAG, CLICKHOUSE_LAST_WRITE, CLICKHOUSE_ROWS
+from streams.patience import patiently
+from streams.topics import Source, TopicRecord
 
 #: Rows in one round: large enough for ClickHouse to like, small enough to hold in memory (about 40 MB).
 ROWS_MAX = 20_000
+#: Rows checked before other tasks of the loop get their turn: about a millisecond.
+ROWS_PER_TURN = 500
 WAIT_S = 0.5
-FIRST_RETRY_S = 0.2
-LONGEST_RETRY_S = 10.0
 
-WRITTEN = Counter("rater_clickhouse_rows", "Rows written to ClickHouse", ["table"])
-FAILURES = Counter("rater_clickhouse_failures", "Rounds that failed and are repeated")
-LAST_WRITE = Gauge("rater_clickhouse_last_write_seconds", "Unix time of the last round that was written")
+_encode = msgspec.json.Encoder().encode
 
 
 class Writer:
@@ -52,9 +47,11 @@ class Writer:
         self._clickhouse = clickhouse
         #: Rounds in a row that found nothing.
         self._idle_rounds = 0
+        self._caught_up_s = time.monotonic()
 
     async def run(self) -> None:
         """Write for ever; cancel to stop."""
+        CLICKHOUSE_LAG.set_function(lambda: time.monotonic() - self._caught_up_s)
         while True:
             self._idle_rounds = 0 if await self.write_once(WAIT_S) else self._idle_rounds + 1
 
@@ -65,58 +62,41 @@ class Writer:
             await asyncio.sleep(WAIT_S / 10)
 
     async def write_once(self, wait_s: float) -> int:
-        """One round: read, insert, then move the cursor. Answers how many records were read."""
+        """One round. Answers how many records were read."""
+        asked_s = time.monotonic()
         records = await self._source.read(ROWS_MAX, wait_s)
-        if not records:
-            return 0
-        by_table: dict[str, list[TopicRecord]] = defaultdict(list)
-        for record in records:
-            by_table[TABLES[record.topic]].append(record)
-        for table, chosen in by_table.items():
-            await self._insert_patiently(table, chosen)
-        await self._source.commit()
-        # A gauge of the time of day is for alerts; nothing is decided by it.
-        LAST_WRITE.set(time.time())
+        if records:
+            for table, rows in (await _rows_by_table(records)).items():
+                await patiently("clickhouse", partial(self._insert, table, rows))
+                CLICKHOUSE_ROWS.labels(table).inc(len(rows))
+            await patiently("kafka", self._source.commit)
+            CLICKHOUSE_LAST_WRITE.set_to_current_time()
+        if len(records) < ROWS_MAX:
+            self._caught_up_s = asked_s
         return len(records)
 
-    async def _insert_patiently(self, table: str, records: Sequence[TopicRecord]) -> None:
-        wait_s, away = FIRST_RETRY_S, False
-        while True:
-            try:
-                await self._insert(table, records)
-            except AwayError as error:
-                FAILURES.inc()
-                if not away:
-                    log.warning("ClickHouse is away, the writer keeps its place: %s", error)
-                    away = True
-                await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - spreads retries
-                wait_s = min(2 * wait_s, LONGEST_RETRY_S)
-                continue
-            if away:
-                log.warning("ClickHouse is back, the writer catches up")
-            return
-
-    async def _insert(self, table: str, records: Sequence[TopicRecord]) -> None:
-        good, bad = _sorted_out(table, records)
-        if good:
-            await self._clickhouse.insert(table, good)
-            WRITTEN.labels(table).inc(len(good))
-        if bad:
-            await self._clickhouse.insert("dead_letters", bad)
-            WRITTEN.labels("dead_letters").inc(len(bad))
-
-
-def _sorted_out(table: str, records: Sequence[TopicRecord]) -> tuple[list[bytes], list[bytes]]:
-    """Values that are what the table holds, and dead letters of those that are not."""
-    decoder = msgspec.json.Decoder(STRUCTS[table])
-    good, bad = [], []
-    for record in records:
+    async def _insert(self, table: str, rows: Sequence[Any]) -> None:
         try:
-            decoder.decode(record.value)
-            good.append(record.value)
-        except msgspec.DecodeError as error:
-            bad.append(orjson.dumps(msgspec.to_builtins(_letter(record, str(error)))))
-    return good, bad
+            await self._clickhouse.insert(table, rows)
+        except Exception:
+            CLICKHOUSE_FAILURES.inc()
+            raise
+
+
+async def _rows_by_table(records: Sequence[TopicRecord]) -> dict[str, list[Any]]:
+    """The records by table, checked; those that are no row of their table among the dead letters."""
+    by_table: defaultdict[str, list[Any]] = defaultdict(list)
+    for number, record in enumerate(records, 1):
+        name = TABLE_OF_TOPIC[record.topic]
+        try:
+            row = TABLES[name].decode(record.value)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            name = "dead_letters"
+            row = TABLES[name].decode(_encode(_letter(record, str(error))))
+        by_table[name].append(row)
+        if number % ROWS_PER_TURN == 0:
+            await asyncio.sleep(0)
+    return by_table
 
 
 def _letter(record: TopicRecord, detail: str) -> DeadLetter:
