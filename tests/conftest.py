@@ -20,6 +20,7 @@ from tests.clickhouse_server import ClickHouseServer
 HEAVY = {"kafka", "clickhouse_server"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs Kafka or a ClickHouse server as slow; with xdist one worker runs all that is slow.
 

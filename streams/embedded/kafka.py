@@ -9,6 +9,7 @@ killed and started again on it; it ends with the process that started it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import socket
@@ -146,19 +147,24 @@ def java_command() -> str:
 
 def fetch_jars(cache: Path) -> Path:
     """Folder of the jars that the pom names, fetched by Maven unless it has been done."""
-    jars = cache / "libs"
-    done = cache / "fetched.pom.xml"  # a copy of the pom says for what
-    if done.exists() and done.read_bytes() == POM.read_bytes():
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "fetching.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another command may be fetching them
+        jars = cache / "libs"
+        done = cache / "fetched.pom.xml"  # a copy of the pom says for what
+        if not (done.exists() and done.read_bytes() == POM.read_bytes()):
+            _fetch(jars)
+            shutil.copyfile(POM, done)
         return jars
+
+
+def _fetch(jars: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise PartsError(f"Kafka's jars are fetched with Maven; type: {APT_LINE}")
     shutil.rmtree(jars, ignore_errors=True)
-    cache.mkdir(parents=True, exist_ok=True)
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
     _run([maven, "-q", "-B", "-f", str(POM), *goal], "Kafka's jars could not be fetched")
-    shutil.copyfile(POM, done)
-    return jars
 
 
 def _run(argv: list[str], failure: str) -> None:
