@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import msgpack
 
+from rater.errors import WalletError
 from rater.money import NANOS
 from rater.wallet.entry import HOLDS, Answer, Decision, Entry, Kind, Stale
 from schemas.fates import Fate, Reason
@@ -21,7 +23,14 @@ _FATES = (Fate.RATED, Fate.REFUSED)
 _REASONS = {int(reason): reason for reason in Reason}
 
 
-def pack_call(entries: Sequence[Entry], now_ms: int, epoch: int) -> bytes:
+#: Counters of periods that began before this are dropped from a member: a cycle of 31 days and events 90 days late.
+COUNTER_DAYS = 125
+_DAY_S = 86_400
+#: Set by the function alone, from the balance and from the wallet.
+_OWN_HOLDS = HOLDS["balance"] | HOLDS["parent"]
+
+
+def pack_call(entries: Sequence[Entry], now_ms: int, epoch: int, dropped_before_ms: int) -> bytes:
     """One batch for one shard: wallets and members once each, entries referring to them by (1-based) index."""
     wallets: dict[tuple[str, str], int] = {}
     members: dict[tuple[int, str], int] = {}
@@ -30,7 +39,9 @@ def pack_call(entries: Sequence[Entry], now_ms: int, epoch: int) -> bytes:
         wallet = wallets.setdefault((entry.tenant, entry.wallet), len(wallets) + 1)
         member = members.setdefault((wallet, entry.subscriber), len(members) + 1) if entry.subscriber else 0
         items.append(_pack_entry(entry, wallet, member))
-    packed: bytes = msgpack.packb([now_ms, epoch, list(wallets), list(members), items], use_bin_type=False)
+    oldest_period = time.strftime("%Y-%m-%d", time.gmtime(max(0, now_ms // 1000 - COUNTER_DAYS * _DAY_S)))
+    call = [now_ms, epoch, dropped_before_ms, oldest_period, list(wallets), list(members), items]
+    packed: bytes = msgpack.packb(call, use_bin_type=False)
     return packed
 
 
@@ -42,9 +53,22 @@ def _pack_entry(entry: Entry, wallet: int, member: int) -> list[Any]:
         entry.cause, entry.currency, units, nanos, uses, int(entry.refuse), int(entry.free), entry.catalogue,
     ]  # fmt: skip
     if entry.kind is not Kind.USAGE:
-        bits = sum(HOLDS[name] for name in entry.hold.split(",") if name)
+        bits = _hold_bits(entry)
         item += [bits, entry.hold, entry.note, *divmod(entry.floor_nanos, NANOS)]
     return item
+
+
+def _hold_bits(entry: Entry) -> int:
+    if entry.kind is Kind.CREATE and not (entry.tenant and entry.wallet and "/" not in entry.tenant + entry.wallet):
+        # Keys are built as tenant/wallet/subscriber; only the last may have slashes.
+        raise WalletError(f'wallet: "{entry.tenant}" and "{entry.wallet}" must be names without "/"')
+    try:
+        bits = sum({HOLDS[name] for name in entry.hold.split(",") if name})
+    except KeyError as error:
+        raise WalletError(f"hold: there is no {error}; one of {', '.join(HOLDS)}") from error
+    if bits & _OWN_HOLDS:
+        raise WalletError(f"hold: {entry.hold} follows the balance; only a top-up or the floor changes it")
+    return bits
 
 
 def unpack_answer(reply: bytes) -> Answer:

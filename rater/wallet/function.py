@@ -14,12 +14,15 @@ from redis.exceptions import ResponseError
 VERSION = 1
 LIBRARY = f"rater_{VERSION}"
 
-_SOURCE = Path(__file__).with_name("function.lua")
+#: In the order in which they are joined: each uses what those before it define.
+FILES = ("money", "state", "holds", "usage", "commands", "functions")
+_FOLDER = Path(__file__).with_name("lua")
 
 
-def source() -> str:
+def source(library: str = LIBRARY) -> str:
     """The library as it is loaded."""
-    return f"#!lua name={LIBRARY}\n" + _SOURCE.read_text().replace("NAME_", f"{LIBRARY}_")
+    body = "\n".join((_FOLDER / f"{name}.lua").read_text() for name in FILES)
+    return f"#!lua name={library}\n" + body.replace("NAME_", f"{library}_")
 
 
 async def load(redis: Any) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgpack
+from redis.asyncio import RedisCluster
 
 from rater.errors import UnsafeRedisError, WalletError
 from rater.money import NANOS
 from rater.wallet import function
 from rater.wallet.codec import pack_call, unpack_answer, unpack_verdict
 from rater.wallet.durability import Durability, check_durability
-from rater.wallet.entry import Answer, Decision, Entry, hold_names
+from rater.wallet.entry import Answer, Decision, Entry, Stale, hold_names
 from rater.wallet.keys import shard_of, tag
 
 #: Says how many shards there are; fixed with the first wallet.
@@ -68,6 +69,8 @@ class WalletStore:
             UnsafeRedisError: Redis could lose what it acknowledged.
             WalletError: the wallets were made with another number of shards.
         """
+        if durability == "replica" and isinstance(redis, RedisCluster):
+            raise UnsafeRedisError('durability "replica" needs one primary, not a cluster: use "machine"')
         await check_durability(redis, durability)
         await function.load(redis)
         await redis.hsetnx(META, "shards", shards)
@@ -109,31 +112,43 @@ class WalletStore:
     ) -> None:  # fmt: skip
         for start in range(0, len(chosen), CALL_ENTRIES_MAX):
             page = chosen[start : start + CALL_ENTRIES_MAX]
-            packed = pack_call([entries[index] for index in page], now_ms, epoch)
+            packed = pack_call([entries[index] for index in page], now_ms, epoch, self._dropped_before_ms[shard])
             replies = await self._call("apply", shard, packed)
             for index, reply in zip(page, replies, strict=True):
-                answers[index] = unpack_answer(reply)
+                answer = answers[index] = unpack_answer(reply)
+                if isinstance(answer, Stale) and answer.why == "memory":
+                    self._dropped_before_ms[shard] = answer.counters[0]
 
     async def _call(self, name: str, shard: int, *arguments: Any) -> Any:
-        reply = await self._redis.fcall(f"{function.LIBRARY}_{name}", 1, tag(shard), *arguments)
-        if self._durability == "replica":
-            _, replicas = await self._redis.execute_command("WAITAOF", 0, 1, REPLICA_WAIT_MS)
-            if not replicas:
-                raise UnsafeRedisError(f"no replica wrote the call within {REPLICA_WAIT_MS} ms; it will be repeated")
+        function_name = f"{function.LIBRARY}_{name}"
+        if self._durability != "replica":
+            return await self._redis.fcall(function_name, 1, tag(shard), *arguments)
+        # WAITAOF waits for what was written on its own connection, so both go over one.
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.fcall(function_name, 1, tag(shard), *arguments)
+        pipeline.execute_command("WAITAOF", 0, 1, REPLICA_WAIT_MS)
+        reply, (_, replicas) = await pipeline.execute()
+        if not replicas:
+            raise UnsafeRedisError(f"no replica wrote the call within {REPLICA_WAIT_MS} ms; repeat it")
         return reply
 
     async def lookup(self, shard: int, identities: Sequence[bytes]) -> list[Decision | None]:
         """The remembered decisions of these ids in a shard; changes nothing."""
-        replies = await self._redis.fcall_ro(f"{function.LIBRARY}_lookup", 1, tag(shard), *identities)
-        return [unpack_verdict(reply[1:], known=True) if reply else None for reply in replies]
+        name = f"{function.LIBRARY}_lookup"
+        found: list[Decision | None] = []
+        for start in range(0, len(identities), CALL_ENTRIES_MAX):
+            page = identities[start : start + CALL_ENTRIES_MAX]
+            dropped, *replies = await self._redis.fcall_ro(name, 1, tag(shard), *page)
+            self._dropped_before_ms[shard] = int(dropped)
+            found += [unpack_verdict(reply, known=True) if reply else None for reply in replies]
+        return found
 
     async def rotate(self, shard: int, *, now_ms: int, window_ms: int, safe_ms: int) -> None:
         """Begin a new generation of remembered ids when the current is `window_ms` old; drop those that may go.
 
         `safe_ms`: every door has acknowledged what was decided before, and it can be read in ClickHouse.
         """
-        _, _, dropped = await self._call("rotate", shard, now_ms, window_ms, safe_ms)
-        self._dropped_before_ms[shard] = int(dropped)
+        self._dropped_before_ms[shard] = int(await self._call("rotate", shard, now_ms, window_ms, safe_ms))
 
     async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
         """Bring up to `members` members of a crossed wallet after it; answers whether there was one."""

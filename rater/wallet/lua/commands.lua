@@ -1,0 +1,93 @@
+-- Everything that changes a wallet and is not usage. Each change takes a number and leaves a line in the journal.
+
+local CREATE, CREDIT, DEBIT, FORCE, HOLD, RELEASE, FLOOR, JOIN, LEAVE = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local INSUFFICIENT, LIMIT = 4, 5
+
+local function create(call, item)
+  local wallet = {tenant = item.tenant, name = item.wallet, currency = item.currency, bu = item.u, bn = item.n,
+    fu = item.floor_u, fn = item.floor_n, n = 0, holds = 0, version = 0, dirty = true}
+  call.wallets[wallet_key(call.tag, item.tenant, item.wallet)] = wallet
+  local v = {fate = RATED, reason = 0, bu = 0, bn = 0, n = next_n(wallet)}
+  check_floor(call, wallet, item.cause)
+  return v, wallet
+end
+
+local function move_money(call, item, wallet, v)
+  local u, n
+  if item.kind == CREDIT then u, n = add(wallet.bu, wallet.bn, item.u, item.n)
+  else u, n = sub(wallet.bu, wallet.bn, item.u, item.n) end
+  if not fits_int64(u, n) then v.fate, v.reason = REFUSED, LIMIT; return end
+  if item.kind == DEBIT and less(u, n, wallet.fu, wallet.fn) then v.fate, v.reason = REFUSED, INSUFFICIENT; return end
+  if item.kind ~= CREDIT then v.cu, v.cn = item.u, item.n end
+  wallet.bu, wallet.bn, v.n = u, n, next_n(wallet)
+  check_floor(call, wallet, item.cause)
+end
+
+local function new_member(call, item)
+  local member = {subscriber = item.subscriber, assigned = 0, holds = 0, version = 0, active = 0, counters = {}}
+  call.members[member_key(call.tag, item.tenant, item.wallet, item.subscriber)] = member
+  return member
+end
+
+local function list_member(call, item, command, ...)
+  local change = {command, members_key(call.tag, item.tenant, item.wallet), ...}
+  change[#change + 1] = item.subscriber
+  call.joined[#call.joined + 1] = change
+end
+
+local function join(call, item, wallet, v)
+  local member = call:member(item.tenant, item.wallet, item.subscriber) or new_member(call, item)
+  -- At the same version a joining undoes a leaving: that was the intent of a move which the directory never took over.
+  if member.assigned > item.version or (member.assigned == item.version and member.active == 1) then return end
+  v.n = next_n(wallet)
+  -- A newcomer brings its own holds along: the platform has heard of those. What is new is the wallet's.
+  if member.active == 0 then member.holds = item.bits end
+  member.assigned, member.active, member.dirty = item.version, 1, true
+  follow(call, wallet, member, 'parent', item.cause)
+  list_member(call, item, 'ZADD', 0)
+end
+
+local function leave(call, item, wallet, v)  -- its record stays: to tell an old view, and for usage from before
+  local member = call:member(item.tenant, item.wallet, item.subscriber) or new_member(call, item)
+  if member.assigned >= item.version then return end
+  v.n = next_n(wallet)
+  local before = member.holds
+  member.assigned, member.active, member.dirty = item.version, 0, true
+  member.holds = without(before, PARENT)
+  cross(call, wallet, member, before, 'parent', item.cause)
+  list_member(call, item, 'ZREM')
+end
+
+local function change_holds(call, item, wallet, v)  -- answers false if the subscriber is no member
+  local member
+  if item.subscriber ~= '' then
+    member = call:member(item.tenant, item.wallet, item.subscriber)
+    if not member or member.active == 0 then return false end
+  end
+  v.n = next_n(wallet)
+  local before = (member or wallet).holds
+  local holds = item.kind == HOLD and bit.bor(before, item.bits) or without(before, item.bits)
+  if not member then set_wallet_holds(call, wallet, holds, item.hold, item.cause); return true end
+  member.holds, member.dirty = holds, true
+  cross(call, wallet, member, before, item.hold, item.cause)
+  return true
+end
+
+local function decide_command(call, item, wallet)  -- n 0: refused, or nothing was left to change
+  local v = {fate = RATED, reason = 0, bu = wallet.bu, bn = wallet.bn, n = 0}
+  local kind = item.kind
+  if kind == CREDIT or kind == DEBIT or kind == FORCE then move_money(call, item, wallet, v)
+  elseif kind == FLOOR then
+    wallet.fu, wallet.fn, v.n = item.u, item.n, next_n(wallet)
+    check_floor(call, wallet, item.cause)
+  elseif kind == JOIN then join(call, item, wallet, v)
+  elseif kind == LEAVE then leave(call, item, wallet, v)
+  elseif kind ~= CREATE and not change_holds(call, item, wallet, v) then return nil end
+  return v
+end
+
+local function journal(call, item, wallet, v)
+  call.outbox[#call.outbox + 1] = {'J', item.kind, item.tenant, item.wallet, call.epoch, v.n, item.cause,
+    item.u, item.n, v.bu, v.bn, wallet.bu, wallet.bn, wallet.currency, call.now_ms, wallet.holds, item.subscriber,
+    item.note}
+end
