@@ -104,11 +104,18 @@ class Decoder:
         tenant, source, id_ = wrong.identity
         if not id_:
             tenant, source, id_ = _read_identity(raw)
-        wrong.identity = (tenant or self.tenant, source or self.source, id_)
+        source = source or self.source or self._platform(raw)
+        wrong.identity = ((tenant or self.tenant)[:TEXT_MAX], source[:TEXT_MAX], id_[:TEXT_MAX])
         return wrong
 
+    def _platform(self, raw: bytes) -> str:
+        """The source that a Data Streamer record has by default; "" of any other."""
+        if self.format == "auto" and _is_streamer(raw):
+            return (ONCE if is_once(raw) else EMNIFY).source
+        return self.format if self.format in (EMNIFY.source, ONCE.source) else ""
+
     def _auto(self, raw: bytes) -> Usage:
-        if b'"traffic_type' in raw or b'"start_timestamp"' in raw or b'"row_error"' in raw:
+        if _is_streamer(raw):
             return self._streamer(raw, ONCE if is_once(raw) else EMNIFY)
         if b'"specversion"' in raw:
             return self._cloudevent(raw)
@@ -152,6 +159,11 @@ def decode_kafka(raw: bytes, headers: Sequence[tuple[str, bytes]], decode: Decod
     return decode(raw)
 
 
+def _is_streamer(raw: bytes) -> bool:
+    """Whether a record has fields that only the Data Streamer's have, or is a row of its CSV files."""
+    return b'"traffic_type' in raw or b'"start_timestamp"' in raw or b'"row_error"' in raw
+
+
 def _refuse_broken_row(raw: bytes) -> None:
     if wrong := msgspec.json.decode(raw, type=dict[str, Any]).get(ROW_ERROR):
         raise UsageError("row", str(wrong)[:200], Reason.MALFORMED)
@@ -160,7 +172,9 @@ def _refuse_broken_row(raw: bytes) -> None:
 def _malformed(raw: bytes) -> UsageError | None:
     """What is wrong with the JSON as such: a record that was cut off is that, whatever field the decoder was at."""
     try:
-        msgspec.json.decode(raw)
+        raw.decode()
+        # Read over, not evaluated: a number may be as large as it likes here.
+        msgspec.json.decode(raw, type=msgspec.Raw)
     except (ValueError, RecursionError) as error:
         return explain(error)
     return None
@@ -175,5 +189,4 @@ def _read_identity(raw: bytes) -> Identity:
 
 
 def _text(value: object) -> str:
-    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-    return text[:TEXT_MAX]
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""

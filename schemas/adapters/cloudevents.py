@@ -39,7 +39,7 @@ class CloudEvent(msgspec.Struct, kw_only=True, gc=False):
     type: Annotated[str, Meta(min_length=1)]
     tenant: Text | None = None
     datacontenttype: str | None = None
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     data_base64: bytes | None = None
 
 
@@ -57,11 +57,11 @@ def decode(raw: bytes, tenant: str = "") -> Usage:
     """Decode a structured event. `tenant` stands in where neither attributes nor data name one."""
     event = _decode_event(raw)
     _check_content_type(event.datacontenttype, "datacontenttype")
-    data = event.data if event.data_base64 is None else event.data_base64
-    if data is None:
+    data = bytes(event.data) if event.data_base64 is None else event.data_base64
+    if data in (b"", b"null"):
         raise UsageError("data", "missing", identity=(event.tenant or tenant, event.source, event.id))
     attributes = {"tenant": event.tenant, "source": event.source, "id": event.id}
-    return _usage(bytes(data), attributes, tenant, "data.", _DATA_NAMES)
+    return _usage(data, attributes, tenant, "data.", _DATA_NAMES)
 
 
 def is_binary(headers: Headers) -> bool:

@@ -150,6 +150,7 @@ def _usage(record: Record, tenant: str, source: str, sms_sent: str, names: Mappi
     id_ = str(record.id)
     sim, operator, traffic = record.sim, record.operator, record.traffic_type.id
     country = operator.country if operator else None
+    mcc = (country.mcc if country else None) or None
     msisdn = sim.msisdn if sim else None
     volume_bytes = message_count = kind = None
     direction: Direction = "outgoing"
@@ -177,8 +178,8 @@ def _usage(record: Record, tenant: str, source: str, sms_sent: str, names: Mappi
         imsi=record.imsi or None,
         msisdn=msisdn if not msisdn or msisdn[0] == "+" else f"+{msisdn}",
         session_id=record.session_id or record.ipcan_session_id or None,
-        mcc=(country.mcc if country else None) or None,
-        mnc=_one_network(operator.mnc if operator else None),
+        mcc=mcc,
+        mnc=_one_network(operator.mnc) if operator and mcc else None,
         volume_bytes=volume_bytes,
         message_count=message_count,
     )
