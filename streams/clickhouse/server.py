@@ -150,6 +150,7 @@ class DriverClickHouse:
             except errors.ServerException as error:
                 if error.code != errors.ErrorCodes.UNKNOWN_DATABASE:
                     raise
+                self._client.disconnect()  # the refused connection is still open and would never answer
                 self._create_database()
                 return call()
         except (errors.ServerException, errors.TypeMismatchError) as error:
