@@ -4,14 +4,16 @@ A subscriber's assignments to wallet and plan are effective-dated and chosen by 
 up with each change, and the wallet's shard keeps the version it was told: a worker with an old view is told so by the
 charge call, and looks again.
 
-A move between wallets is three steps, each safe to repeat, in this order:
+A move between wallets is four steps, each safe to repeat, in this order:
 
-1. leave: the old wallet's shard gets the new version and stops taking what was resolved before it;
-2. the directory gets the new assignment (from here on workers find the new wallet);
-3. join: the new wallet's shard learns of the subscriber.
+1. intent: the directory remembers where the subscriber is going; nothing changes yet;
+2. leave: the old wallet's shard gets the new version and stops taking what was resolved before it;
+3. the directory gets the new assignment (from here on workers find the new wallet);
+4. join: the new wallet's shard learns of the subscriber.
 
-A crash after 1 leaves workers waiting for 2 (they retry; the command is run again); a crash after 2 is mended by the
-first worker that sees it (`repair`), from the directory alone.
+Nobody sees the new wallet before the old one is closed (2 before 3), so a look for the id in the old shard is final. A
+crash after any step is mended by the first worker that meets the subscriber (`repair`), from the directory alone.
+An entry is replaced only if it is still what was read, so two commands at once do not overwrite each other.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import msgspec
 
 from rater.errors import WalletError
 from rater.identity import identity
-from rater.wallet.entry import Entry, Kind
+from rater.wallet.entry import Entry, Kind, Stale
 from rater.wallet.store import WalletStore
 from schemas.usage import Usage
 
@@ -56,7 +58,12 @@ class Subscriber(msgspec.Struct, frozen=True):
     iccid: str = ""
     imsi: str = ""
     msisdn: str = ""
+    #: A move that was begun and is not finished yet.
+    moving: Assignment | None = None
 
+
+#: (tenant, kind of identifier, identifier)
+_Key = tuple[str, str, str]
 
 _decode = msgspec.json.Decoder(Subscriber).decode
 _encode = msgspec.json.Encoder().encode
@@ -68,7 +75,8 @@ class Directory:
     def __init__(self, redis: Any, store: WalletStore) -> None:
         self._redis = redis
         self._store = store
-        self._cache: OrderedDict[tuple[str, str, str], Subscriber] = OrderedDict()
+        self._cache: OrderedDict[_Key, Subscriber] = OrderedDict()
+        self._names: dict[tuple[str, str], set[_Key]] = {}
 
     async def resolve(self, usages: Sequence[Usage]) -> list[Subscriber | None]:
         """The subscriber of each event. Unknown ones are not cached: they may be added any moment."""
@@ -78,7 +86,7 @@ class Directory:
             await self._fetch(list(missing))
         return [self._cache.get(key) for key in keys]
 
-    async def _fetch(self, keys: Sequence[tuple[str, str, str]]) -> None:
+    async def _fetch(self, keys: Sequence[_Key]) -> None:
         aliases = [key for key in keys if key[1] != "subscriber"]
         ids = {key: key[2] for key in keys if key[1] == "subscriber"}
         if aliases:
@@ -86,10 +94,13 @@ class Directory:
             ids |= {key: name.decode() for key, name in zip(aliases, found, strict=True) if name is not None}
         entries = await self._get([_entry_key(key[0], name) for key, name in ids.items()])
         for key, entry in zip(ids, entries, strict=True):
-            if entry is not None:
-                self._cache[key] = _decode(entry)
+            # A tenant's name is part of the key; a name made up to look like another tenant's key finds nothing.
+            if entry is not None and (subscriber := _decode(entry)).tenant == key[0]:
+                self._cache[key] = subscriber
+                self._names.setdefault((subscriber.tenant, subscriber.id), set()).add(key)
         while len(self._cache) > CACHE_MAX:
-            self._cache.popitem(last=False)
+            _, oldest = self._cache.popitem(last=False)
+            self.forget(oldest.tenant, oldest.id)
 
     async def _get(self, keys: Sequence[str]) -> list[bytes | None]:
         if not keys:
@@ -103,9 +114,8 @@ class Directory:
 
     def forget(self, tenant: str, subscriber: str) -> None:
         """Drop a subscriber from the cache under all its names."""
-        stale = [k for k, found in self._cache.items() if found.tenant == tenant and found.id == subscriber]
-        for key in stale:
-            del self._cache[key]
+        for key in self._names.pop((tenant, subscriber), ()):
+            self._cache.pop(key, None)
 
     @staticmethod
     def assignment(subscriber: Subscriber, at_ms: int) -> Assignment | None:
@@ -121,79 +131,105 @@ class Directory:
         return _decode(entry) if entry is not None else None
 
     async def add(self, subscribers: Sequence[Subscriber], *, now_ms: int) -> None:
-        """Make subscribers known and members of the wallet of their last assignment. Safe to repeat.
+        """Make subscribers known and members of their wallet. Safe to repeat; who is known already stays as it is.
 
         Raises:
             WalletError: a wallet does not exist, or an identifier belongs to another subscriber.
         """
-        await self._write(subscribers)
-        await self._join(subscribers, now_ms=now_ms)
+        await self._claim(subscribers, only_check=True)
+        pipeline = self._redis.pipeline(transaction=False)
+        for subscriber in subscribers:
+            key = _entry_key(subscriber.tenant, subscriber.id)
+            pipeline.set(key, _encode(subscriber), nx=True)
+            pipeline.get(key)
+        stored = [_decode(entry) for entry in (await pipeline.execute())[1::2]]
+        await self._claim(stored)
+        await self._join(stored, now_ms=now_ms)
 
-    async def _write(self, subscribers: Sequence[Subscriber]) -> None:
+    async def _claim(self, subscribers: Sequence[Subscriber], *, only_check: bool = False) -> None:
+        """Let identifiers name their subscribers; who has one first keeps it."""
         aliases = [
-            (_alias_key(subscriber.tenant, kind, getattr(subscriber, kind)), subscriber.id)
+            (kind, getattr(subscriber, kind), subscriber)
             for subscriber in subscribers
             for kind in IDENTIFIERS[1:]
             if getattr(subscriber, kind)
         ]
-        for (key, name), taken in zip(aliases, await self._get([key for key, _ in aliases]), strict=True):
-            if taken is not None and taken.decode() != name:
-                kind, value = key.rsplit(":", 2)[-2:]
-                raise WalletError(f"{kind}: {value} belongs to subscriber {taken.decode()}")
         pipeline = self._redis.pipeline(transaction=False)
-        for subscriber in subscribers:
-            pipeline.set(_entry_key(subscriber.tenant, subscriber.id), _encode(subscriber))
-        for key, name in aliases:
-            pipeline.set(key, name)
-        await pipeline.execute()
-
-    async def _join(self, subscribers: Sequence[Subscriber], *, now_ms: int, holds: str = "") -> None:
-        entries = []
-        for subscriber in subscribers:
-            # Usage from before a move is still charged to the wallet of that time, so each of its shards is told.
-            for assignment in {a.wallet: a for a in subscriber.assignments}.values():
-                last = assignment.wallet == subscriber.assignments[-1].wallet
-                kind = Kind.JOIN if last else Kind.LEAVE
-                entries.append(_membership(subscriber, assignment.wallet, kind, holds if last else ""))
-        answers = await self._store.apply(entries, now_ms=now_ms)
-        for entry, answer in zip(entries, answers, strict=True):
-            if getattr(answer, "why", "") == "no_wallet":
-                raise WalletError(f"wallet: {entry.tenant} has no wallet {entry.wallet}")
+        for kind, value, subscriber in aliases:
+            key = _alias_key(subscriber.tenant, kind, value)
+            if not only_check:
+                pipeline.set(key, subscriber.id, nx=True)
+            pipeline.get(key)
+        replies = await pipeline.execute()
+        holders = replies if only_check else replies[1::2]
+        for (kind, value, subscriber), holder in zip(aliases, holders, strict=True):
+            if holder is not None and holder.decode() != subscriber.id:
+                raise WalletError(f"{kind}: {value} belongs to subscriber {holder.decode()}")
 
     async def move(self, tenant: str, subscriber: str, assignment: Assignment, *, now_ms: int) -> Subscriber:
         """Give a subscriber a new wallet or plan from `assignment.from_ms` on. Safe to repeat after a crash.
 
         Raises:
-            WalletError: the subscriber or the wallet is unknown, or the move would rewrite a later assignment.
+            WalletError: the subscriber or the wallet is unknown, the move would rewrite a later assignment, or another
+                command changes the subscriber at this moment.
         """
         found = await self.get(tenant, subscriber)
         if found is None:
             raise WalletError(f"subscriber: {tenant} has no {subscriber}")
         if await self._store.wallet(tenant, assignment.wallet) is None:
             raise WalletError(f"wallet: {tenant} has no wallet {assignment.wallet}")
+        found = await self.repair(found, now_ms=now_ms)
         last = found.assignments[-1]
         if last == assignment:
-            await self.repair(found, now_ms=now_ms)
             return found
         if assignment.from_ms < last.from_ms:
             raise WalletError("from: an assignment that begins later exists; assignments are added at the end")
-        moved = msgspec.structs.replace(found, version=found.version + 1, assignments=(*found.assignments, assignment))
-        if last.wallet != assignment.wallet:
-            await self._store.apply([_membership(moved, last.wallet, Kind.LEAVE)], now_ms=now_ms)
-        await self._write([moved])
-        await self.repair(moved, now_ms=now_ms)
-        self.forget(tenant, subscriber)
-        return moved
+        intent = msgspec.structs.replace(found, moving=assignment)
+        if not await self._replace(found, intent):
+            raise WalletError(f"subscriber: {subscriber} is being changed by another command; run this one again")
+        return await self.repair(intent, now_ms=now_ms)
 
-    async def repair(self, subscriber: Subscriber, *, now_ms: int) -> None:
-        """Tell the shards what the directory says: finishes a move that was cut short."""
-        holds = ""
-        if len(subscriber.assignments) > 1:
-            left = subscriber.assignments[-2].wallet
-            member = await self._store.member(subscriber.tenant, left, subscriber.id)
-            if member is not None:
-                holds = ",".join(hold for hold in member.holds if hold != "parent")
+    async def repair(self, subscriber: Subscriber, *, now_ms: int) -> Subscriber:
+        """Finish a move that was cut short and tell the shards what the directory says."""
+        if subscriber.moving is not None:
+            subscriber = await self._finish(subscriber, subscriber.moving, now_ms)
+        last = subscriber.assignments[-1].wallet
+        left = next((a.wallet for a in reversed(subscriber.assignments) if a.wallet != last), None)
+        member = await self._store.member(subscriber.tenant, left, subscriber.id) if left is not None else None
+        holds = ",".join(hold for hold in member.holds if hold != "parent") if member else ""
         await self._join([subscriber], now_ms=now_ms, holds=holds)
+        self.forget(subscriber.tenant, subscriber.id)
+        return subscriber
+
+    async def _finish(self, intent: Subscriber, assignment: Assignment, now_ms: int) -> Subscriber:
+        assignments = (*intent.assignments, assignment)
+        moved = msgspec.structs.replace(intent, version=intent.version + 1, assignments=assignments, moving=None)
+        left = intent.assignments[-1].wallet
+        if left != assignment.wallet:
+            await self._store.apply([_membership(moved, left, Kind.LEAVE)], now_ms=now_ms)
+        if await self._replace(intent, moved):
+            return moved
+        # Somebody else finished it, and may have gone on since.
+        present = await self.get(intent.tenant, intent.id)
+        if present is None or present.version < moved.version:
+            raise WalletError(f"subscriber: {intent.id} was changed past the directory")
+        return present
+
+    async def _replace(self, before: Subscriber, after: Subscriber) -> bool:
+        return await self._store.replace(_entry_key(after.tenant, after.id), _encode(before), _encode(after))
+
+    async def _join(self, subscribers: Sequence[Subscriber], *, now_ms: int, holds: str = "") -> None:
+        entries = []
+        for subscriber in subscribers:
+            # Usage from before a move is still charged to the wallet of that time, so each of its shards is told.
+            for wallet in {assignment.wallet: None for assignment in subscriber.assignments}:
+                last = wallet == subscriber.assignments[-1].wallet
+                kind = Kind.JOIN if last else Kind.LEAVE
+                entries.append(_membership(subscriber, wallet, kind, holds if last else ""))
+        answers = await self._store.apply(entries, now_ms=now_ms)
+        for entry, answer in zip(entries, answers, strict=True):
+            if isinstance(answer, Stale):
+                raise WalletError(f"wallet: {entry.tenant} has no wallet {entry.wallet}")
 
 
 def _membership(subscriber: Subscriber, wallet: str, kind: Kind, holds: str = "") -> Entry:
@@ -211,7 +247,7 @@ def _membership(subscriber: Subscriber, wallet: str, kind: Kind, holds: str = ""
     )
 
 
-def _lookup_key(usage: Usage) -> tuple[str, str, str]:
+def _lookup_key(usage: Usage) -> _Key:
     for kind in IDENTIFIERS:
         value = getattr(usage, kind)
         if value:

@@ -83,20 +83,30 @@ class Charger:
         for event, _ in again:
             self._take_back(event)
         for event, stale in again:
-            if stale.why == "counters":
-                counters = self._counters.of(event.usage.tenant, event.payer.subscriber.id)
-                self._counters.replace(counters, event.charge.uses, stale.counters)
-            elif stale.why in _PARKED:
-                detail = f"wallet {event.entry.wallet}: {stale.why.replace('_', ' ')}"
-                event.fault = Fault.of_usage(event.usage, _PARKED[stale.why], detail)
-            elif stale.why == "epoch":
-                raise WalletError("the wallets were restored to an earlier state; they must be replayed first")
+            self._learn(event, stale)
         if any(stale.why == "assignment" for _, stale in again):
             await self._resolve_again(again, now_ms)
         for event, _ in again:
             if event.is_open:
                 self._rate_again(event)
-        return [event for event, _ in again if event.is_open]
+        events = [event for event, _ in again if event.is_open]
+        if any(stale.why in ("assignment", "memory") for _, stale in again):
+            # There are other shards to ask than before, or ids have gone from Redis since the batch asked.
+            await self._recall.recall(events)
+            for event in events:
+                if not event.is_open:
+                    self._take_back(event)
+        return [event for event in events if event.is_open]
+
+    def _learn(self, event: Rated, stale: Stale) -> None:
+        if stale.why == "counters":
+            counters = self._counters.of(event.usage.tenant, event.payer.subscriber.id)
+            self._counters.replace(counters, event.charge.uses, stale.counters)
+        elif stale.why in _PARKED:
+            detail = f"wallet {event.entry.wallet}: {stale.why.replace('_', ' ')}"
+            event.fault = Fault.of_usage(event.usage, _PARKED[stale.why], detail)
+        elif stale.why == "epoch":
+            raise WalletError("the wallets were restored to an earlier state; they must be replayed first")
 
     async def _resolve_again(self, again: Sequence[tuple[Rated, Stale]], now_ms: int) -> None:
         """Look up who pays anew; where the directory is ahead of the shard (a move was cut short), finish the move."""
@@ -111,7 +121,8 @@ class Charger:
                 continue
             event.payer = payer
             subscriber = payer.subscriber
-            if stale.why == "assignment" and stale.subscriber_version < subscriber.version:
+            ahead = stale.subscriber_version < subscriber.version or subscriber.moving is not None
+            if stale.why == "assignment" and ahead:
                 behind[subscriber.tenant, subscriber.id] = subscriber
         for subscriber in behind.values():
             await directory.repair(subscriber, now_ms=now_ms)

@@ -27,20 +27,31 @@ class Recall:
 
     async def recall(self, events: Sequence[Rated]) -> None:
         """Set the decision, or the old fingerprint, of each event that has one; usually none is even looked up."""
+        shards = [self._shards(event) for event in events]
         moved: defaultdict[int, list[Rated]] = defaultdict(list)
-        old: defaultdict[str, list[Rated]] = defaultdict(list)
-        for event in events:
-            tenant, shard = event.usage.tenant, self._store.shard_of(event.usage.tenant, event.entry.wallet)
-            if len(event.payer.subscriber.assignments) > 1:
-                wallets = {assignment.wallet for assignment in event.payer.subscriber.assignments}
-                for other in {self._store.shard_of(tenant, wallet) for wallet in wallets} - {shard}:
-                    moved[other].append(event)
-            if event.usage.end_ms - self._future_ms < self._store.slow_lane_before_ms(shard):
-                old[tenant].append(event)
+        for event, (_, *others) in zip(events, shards, strict=True):
+            for other in others:
+                moved[other].append(event)
         for shard, found in moved.items():
             await self._ask_shard(shard, found)
+        # After the shards were asked: that also brings the store's view of what they have dropped up to date.
+        old: defaultdict[str, list[Rated]] = defaultdict(list)
+        for event, asked in zip(events, shards, strict=True):
+            dropped_before_ms = max(self._store.slow_lane_before_ms(shard) for shard in asked)
+            # It was decided after its start, give or take what clocks may differ.
+            if event.is_open and event.usage.start_ms - self._future_ms < dropped_before_ms:
+                old[event.usage.tenant].append(event)
         for tenant, found in old.items():
             await self._ask_clickhouse(tenant, found)
+
+    def _shards(self, event: Rated) -> list[int]:
+        """The shards that may have decided the event, the one that will decide it first."""
+        tenant, own = event.usage.tenant, self._store.shard_of(event.usage.tenant, event.entry.wallet)
+        assignments = event.payer.subscriber.assignments
+        if len(assignments) == 1:
+            return [own]
+        others = {self._store.shard_of(tenant, assignment.wallet) for assignment in assignments} - {own}
+        return [own, *sorted(others)]
 
     async def _ask_shard(self, shard: int, events: Sequence[Rated]) -> None:
         decisions = await self._store.lookup(shard, [event.entry.identity for event in events])

@@ -113,19 +113,19 @@ class WalletStore:
         for start in range(0, len(chosen), CALL_ENTRIES_MAX):
             page = chosen[start : start + CALL_ENTRIES_MAX]
             packed = pack_call([entries[index] for index in page], now_ms, epoch, self._dropped_before_ms[shard])
-            replies = await self._call("apply", shard, packed)
+            replies = await self._call("apply", tag(shard), packed)
             for index, reply in zip(page, replies, strict=True):
                 answer = answers[index] = unpack_answer(reply)
                 if isinstance(answer, Stale) and answer.why == "memory":
                     self._dropped_before_ms[shard] = answer.counters[0]
 
-    async def _call(self, name: str, shard: int, *arguments: Any) -> Any:
+    async def _call(self, name: str, key: str, *arguments: Any) -> Any:
         function_name = f"{function.LIBRARY}_{name}"
         if self._durability != "replica":
-            return await self._redis.fcall(function_name, 1, tag(shard), *arguments)
+            return await self._redis.fcall(function_name, 1, key, *arguments)
         # WAITAOF waits for what was written on its own connection, so both go over one.
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.fcall(function_name, 1, tag(shard), *arguments)
+        pipeline.fcall(function_name, 1, key, *arguments)
         pipeline.execute_command("WAITAOF", 0, 1, REPLICA_WAIT_MS)
         reply, (_, replicas) = await pipeline.execute()
         if not replicas:
@@ -148,11 +148,15 @@ class WalletStore:
 
         `safe_ms`: every door has acknowledged what was decided before, and it can be read in ClickHouse.
         """
-        self._dropped_before_ms[shard] = int(await self._call("rotate", shard, now_ms, window_ms, safe_ms))
+        self._dropped_before_ms[shard] = int(await self._call("rotate", tag(shard), now_ms, window_ms, safe_ms))
 
     async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
         """Bring up to `members` members of a crossed wallet after it; answers whether there was one."""
-        return bool(await self._call("fan_out", shard, members, now_ms))
+        return bool(await self._call("fan_out", tag(shard), members, now_ms))
+
+    async def replace(self, key: str, before: bytes, after: bytes) -> bool:
+        """Write a directory entry if it is still the one that was read."""
+        return bool(await self._call("replace", key, before, after))
 
     async def wallet(self, tenant: str, wallet: str) -> WalletState | None:
         """A wallet as it stands, or None."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import orjson
 import pytest
 
-from rater.directory import Assignment
+from rater.directory import Assignment, Directory
 from rater.money import parse_nanos
 from rater.pipeline.batch import Door
 from rater.pipeline.settle import Outputs
+from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
 from tests.rater.pipeline.conftest import NOW_MS, Bench, message, usage
+from tests.rater.wallet.dying import Crash, dying
 
 
 def fates(outputs: Outputs) -> list[tuple[Fate, Reason]]:
@@ -183,22 +186,24 @@ async def test_a_sim_that_moved_is_charged_by_event_time_and_never_twice(bench: 
     assert await bench.balance_nanos(elsewhere) == parse_nanos("9.00")
 
 
-async def test_a_move_cut_short_is_finished_by_the_first_worker_that_sees_it(bench: Bench) -> None:
+@pytest.mark.parametrize("steps", range(1, 6))
+async def test_a_move_cut_short_is_finished_by_the_first_worker_that_sees_it(bench: Bench, steps: int) -> None:
+    """Steps that change something: repeated joining, intent, leave, new assignment, join."""
     await bench.wallet("old", "10.00", "sim-1")
     await bench.wallet("new", "10.00")
     moved = Assignment(0, "new", "new", "payg", "EUR")
-    repair = bench.directory.repair
-    bench.directory.repair = None  # type: ignore[assignment,method-assign]
-    with pytest.raises(TypeError):
-        await bench.directory.move("t", "sim-1", moved, now_ms=NOW_MS)
-    bench.directory.repair = repair  # type: ignore[method-assign]
+    with contextlib.suppress(Crash):
+        await Directory(bench.redis, dying(bench.store, steps)).move("t", "sim-1", moved, now_ms=NOW_MS)
     outputs = await (await bench.pipeline()).process(bench.batch(usage("1")))
     assert fates(outputs) == [(Fate.RATED, Reason.NONE)]
-    assert await bench.balance_nanos("new") == parse_nanos("9.00")
+    payer = "old" if steps < 3 else "new"
+    assert await bench.balance_nanos(payer) == parse_nanos("9.00"), "the old wallet pays until it is left"
 
 
-async def test_ids_that_redis_forgot_are_found_in_clickhouse(bench: Bench) -> None:
+@pytest.mark.parametrize("fresh", [True, False], ids=["a new worker", "a worker that does not know they were dropped"])
+async def test_ids_that_redis_forgot_are_found_in_clickhouse(bench: Bench, fresh: bool) -> None:
     await bench.wallet("w", "10.00", "sim-1")
+    believing = await WalletStore.open(bench.redis, shards=4)
     first = await (await bench.pipeline()).process(bench.batch(usage("1")))
     fingerprint = records(first)[0]["fingerprint"]
     for shard in range(bench.store.shards):
@@ -208,6 +213,7 @@ async def test_ids_that_redis_forgot_are_found_in_clickhouse(bench: Bench) -> No
     async def old_ids(tenant: str, ids: Any) -> dict[tuple[str, str], str]:
         return {key: fingerprint for key in ids if key == ("feed", "1")}
 
+    bench.store = await WalletStore.open(bench.redis, shards=4) if fresh else believing
     pipeline = await bench.pipeline(old_ids=old_ids)
     outputs = await pipeline.process(bench.batch(usage("1"), usage("1", volume_bytes=7), usage("2")))
     assert fates(outputs) == [
