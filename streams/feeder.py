@@ -35,7 +35,7 @@ def sim_of(record: bytes) -> bytes | None:
     """What the record is keyed by; None where it cannot be read (any partition will do for a damaged one)."""
     try:
         keyed = _decode(record)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     name = (keyed.sim and keyed.sim.iccid) or keyed.iccid or keyed.subscriber
     return str(name).encode() if name else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from rater.geo import country_of_mcc, country_of_number
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Batch, Fault, Item, Rated, RawEvent, Work
 from rater.rating.charge import Charge, ChargePart
@@ -230,9 +231,9 @@ def _record(
         position=event.raw.position,
         mcc=usage.mcc or "",
         mnc=usage.mnc or "",
-        country=usage.country or "",
+        country=usage.country or (country_of_mcc(usage.mcc, usage.mnc) if usage.mcc else None) or "",
         called_number=usage.called_number or "",
-        destination_country=usage.destination_country or "",
+        destination_country=usage.destination_country or country_of_number(usage.called_number or "") or "",
         session_id=usage.session_id or "",
         tax_category=part.tax_category,
         catalogue=decision.catalogue.hex(),
