@@ -43,12 +43,11 @@ def rate(tariff: Tariff, usage: Usage, counters: Mapping[str, int], cycle_zone: 
         return Charge(
             "no_rate", tariff.currency, 0, (), reason_detail="the usage lies outside of the years 1970 to 8999"
         )
-    line = timeline(tariff, cycle_zone)
-    line.move_to(usage.start_ms)
-    if line.version >= 0 and end_ms <= line.high_ms:
-        found = tariff.indexes[line.version].find(usage)
+    stretch = timeline(tariff, cycle_zone).at(usage.start_ms)
+    if stretch.version >= 0 and end_ms <= stretch.high_ms:
+        found = tariff.indexes[stretch.version].find(usage)
         if found.outcome == "priced" and found.pricer is not None and found.pricer.is_plain:
-            charge = short_charge(tariff, usage, counters, line, found, end_ms)
+            charge = short_charge(tariff, usage, counters, stretch, found, end_ms)
             if charge is not None:
                 return charge
     return rate_in_pieces(tariff, usage, counters, cycle_zone)

@@ -15,7 +15,7 @@ from rater.rating.meter import carry_key, steps_line
 from rater.rating.price import tier_key
 from rater.rating.pricer import Card, Cards, Pricer
 from rater.rating.tiers import graduated_range, tier_of, volume_range
-from rater.rating.timeline import Timeline
+from rater.rating.timeline import Stretch
 from rater.tariff.match import Found
 from rater.tariff.model import Tariff
 from rater.tariff.units import QUANTITY_MAX
@@ -23,7 +23,7 @@ from schemas.usage import Usage
 
 
 def short_charge(
-    tariff: Tariff, usage: Usage, counters: Mapping[str, int], line: Timeline, found: Found, end_ms: int
+    tariff: Tariff, usage: Usage, counters: Mapping[str, int], stretch: Stretch, found: Found, end_ms: int
 ) -> Charge | None:
     """The charge of a usage up to `end_ms`, within one version and cycle; None if it crosses a band or a tier."""
     pricer, currency, quantity = found.pricer, tariff.currency, usage.quantity
@@ -35,10 +35,10 @@ def short_charge(
         if until_ms < end_ms:
             return None
     if not quantity:
-        part = _part(tariff, usage, line, found, 0, 0, (f"nothing used: 0.00 {currency}",))
+        part = _part(tariff, usage, stretch, found, 0, 0, (f"nothing used: 0.00 {currency}",))
         return Charge("priced", currency, 0, (part,))
-    billed, first_line, uses = _bill(pricer, quantity, counters, line.period, found.network)
-    card = _card(pricer, pricer.cards(band), billed, counters, line.period, uses)
+    billed, first_line, uses = _bill(pricer, quantity, counters, stretch.period, found.network)
+    card = _card(pricer, pricer.cards(band), billed, counters, stretch.period, uses)
     if card is None:
         return None
     explanation = [first_line, card.line(billed, currency)]
@@ -50,7 +50,7 @@ def short_charge(
         explanation.append(f"+ set-up fee {money_text(pricer.rate.setup)} {currency} = {total} {currency}")
     amount = round_ratio(numerator, denominator, tariff.rounding, tariff.precision_nanos)
     explanation.append(f"{tariff.rounding_text}: {format_nanos(amount)} {currency}")
-    part = _part(tariff, usage, line, found, billed, amount, tuple(explanation))
+    part = _part(tariff, usage, stretch, found, billed, amount, tuple(explanation))
     return Charge("priced", currency, amount, (part,), tuple(uses))
 
 
@@ -89,11 +89,11 @@ def _card(
 
 
 def _part(
-    tariff: Tariff, usage: Usage, line: Timeline, found: Found, billed: int, amount_nanos: int,
+    tariff: Tariff, usage: Usage, stretch: Stretch, found: Found, billed: int, amount_nanos: int,
     explanation: tuple[str, ...],
 ) -> ChargePart:  # fmt: skip
     assert found.pricer is not None
     return ChargePart(
-        usage.start_ms, max(usage.end_ms, usage.start_ms), line.period, tariff.versions[line.version].name, found.rate,
-        found.zone, usage.quantity, billed, amount_nanos, found.pricer.rate.tax_category, explanation,
+        usage.start_ms, max(usage.end_ms, usage.start_ms), stretch.period, tariff.versions[stretch.version].name,
+        found.rate, found.zone, usage.quantity, billed, amount_nanos, found.pricer.rate.tax_category, explanation,
     )  # fmt: skip

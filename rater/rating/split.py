@@ -77,9 +77,8 @@ def charged_until(usage: Usage) -> int:
 
 def _piece_at(tariff: Tariff, usage: Usage, start_ms: int, end_ms: int, cycle_zone: str) -> Piece:
     """The piece that starts at an instant and ends at the next boundary, or with the usage."""
-    line = timeline(tariff, cycle_zone)
-    line.move_to(start_ms)
-    until, period, place = line.high_ms, line.period, line.version
+    stretch = timeline(tariff, cycle_zone).at(start_ms)
+    until, period, place = stretch.high_ms, stretch.period, stretch.version
     if place < 0:
         found = Found("no_rate", None, rate="", zone="", detail=f'tariff "{tariff.name}" was not in force yet')
         return Piece(start_ms, min(until, end_ms), period, "", found, None)

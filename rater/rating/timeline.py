@@ -10,12 +10,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
 from zoneinfo import ZoneInfo
 
-from rater.tariff.model import Tariff
+import msgspec
 
-_FAR_MS: Final = 2**62
+from rater.tariff.model import Tariff
 
 
 @lru_cache(maxsize=4096)
@@ -40,28 +39,38 @@ def cycle_at(zone: str, at_ms: int) -> tuple[int, int, str]:
     return _month(zone, local.year, local.month)
 
 
-class Timeline:
-    """The stretch of constant version and cycle that was last asked for: [low_ms, high_ms)."""
+class Stretch(msgspec.Struct, frozen=True, gc=False):
+    """A stretch of time within one tariff version and one cycle: [low_ms, high_ms)."""
 
-    __slots__ = ("_starts", "_zone", "high_ms", "low_ms", "period", "version")
+    low_ms: int
+    high_ms: int
+    #: The cycle's name.
+    period: str
+    #: Place of the version in the tariff, -1 before the first.
+    version: int
+
+
+class Timeline:
+    """A tariff's versions and the cycles of one zone, cut into stretches; the last one asked for is kept."""
+
+    __slots__ = ("_last", "_starts", "_zone")
 
     def __init__(self, tariff: Tariff, cycle_zone: str) -> None:
         self._zone = cycle_zone
         self._starts = [version.effective_from_ms for version in tariff.versions]
-        self.low_ms = self.high_ms = 0
-        self.period = ""
-        #: Place of the version in the tariff, -1 before the first.
-        self.version = -1
+        self._last = Stretch(0, 0, "", -1)
 
-    def move_to(self, at_ms: int) -> None:
-        """Make this the stretch that an instant lies in."""
-        if self.low_ms <= at_ms < self.high_ms:
-            return
-        low, high, self.period = cycle_at(self._zone, at_ms)
-        place = bisect_right(self._starts, at_ms)
-        self.version = place - 1
-        self.low_ms = max(low, self._starts[place - 1] if place else -_FAR_MS)
-        self.high_ms = min(high, self._starts[place] if place < len(self._starts) else _FAR_MS)
+    def at(self, instant_ms: int) -> Stretch:
+        """The stretch that an instant lies in."""
+        last = self._last
+        if last.low_ms <= instant_ms < last.high_ms:
+            return last
+        low, high, period = cycle_at(self._zone, instant_ms)
+        place = bisect_right(self._starts, instant_ms)
+        low = max(low, self._starts[place - 1]) if place else low
+        high = min(high, self._starts[place]) if place < len(self._starts) else high
+        self._last = Stretch(low, high, period, place - 1)
+        return self._last
 
 
 def timeline(tariff: Tariff, cycle_zone: str) -> Timeline:

@@ -115,4 +115,14 @@ def cases(draw: st.DrawFn, rate: Any = rates) -> tuple[Tariff, Usage, dict[str, 
     service = draw(st.sampled_from(["data", "voice", "message"]))
     tariff, usage = draw(tariffs(service, rate)), draw(usages(service))
     keys = [use.key for use in rate_usage(tariff, usage, {}, ZONE).uses]
-    return tariff, usage, {key: draw(st.integers(0, 500_000)) for key in keys}
+    values = st.integers(0, 500_000) | st.sampled_from(sorted(_edges(tariff)))
+    return tariff, usage, {key: draw(values) for key in keys}
+
+
+def _edges(tariff: Tariff) -> set[int]:
+    """Where something changes: the bounds of tiers and the ends of steps, and one before and after them."""
+    edges = {0}
+    for version in tariff.versions:
+        for rate in version.rates:
+            edges |= {rate.next, 2 * rate.next, *(tier.up_to or 0 for tier in rate.prices)}
+    return {max(0, edge + near) for edge in edges for near in (-1, 0, 1)}

@@ -16,6 +16,7 @@ from rater.money import format_nanos
 from rater.rating.charge import Charge, CounterUse
 from rater.rating.rate import rate, rate_in_pieces
 from rater.tariff.model import Rate, Tariff, Tier
+from rater.tariff.units import UNITS
 from schemas.usage import Usage
 from tests.rater.rating.building import example_tariff, example_usage, rates_tariff
 from tests.rater.rating.strategies import (
@@ -105,20 +106,40 @@ def test_the_explanation_adds_up_to_the_amount(case: Case) -> None:
 
     for part in charge.parts:
         assert part.explanation[-1].endswith(f" {format_nanos(part.amount_nanos)} EUR")
-        for line in part.explanation:
-            _redo(line)
+        _redo(part.explanation)
 
 
-def _redo(line: str) -> None:
-    """Redo the arithmetic of "2.2 min x 0.10 EUR = 0.22 EUR" and "+ set-up fee 0.05 EUR = 0.27 EUR" lines."""
-    product = re.fullmatch(r"(?:.*: )?(\S+) \S+ x (\S+) EUR = (\S+) EUR", line)
-    if product:
-        quantity, price, amount = (Fraction(text) for text in product.groups())
-        assert quantity * price == amount
-    less = re.fullmatch(r".* (\S+) EUR, less (\S+) EUR(?: charged before)? = (\S+) EUR", line)
-    if less:
-        total, before, rest = (Fraction(text) for text in less.groups())
-        assert total - before == rest
+NUMBER = r"(-?[0-9./]+)"
+
+
+def _redo(lines: tuple[str, ...]) -> None:
+    """Redo every line with a pencil: products, sums over tiers, fees, bounds and what is taken off."""
+    running = Fraction(0)
+    for line in lines:
+        if found := re.fullmatch(rf"(?:.*: )?{NUMBER} \S+ x {NUMBER} EUR = {NUMBER} EUR", line):
+            quantity, price, amount = (Fraction(text) for text in found.groups())
+            assert quantity * price == amount
+            running += amount
+        elif found := re.fullmatch(rf"together {NUMBER} EUR", line):
+            assert Fraction(found[1]) == running
+        elif found := re.fullmatch(rf"\+ set-up fee {NUMBER} EUR = {NUMBER} EUR", line):
+            running += Fraction(found[1])
+            assert Fraction(found[2]) == running
+        elif found := re.fullmatch(rf".* {NUMBER} EUR, less {NUMBER} EUR(?: charged before)? = {NUMBER} EUR", line):
+            total, before, rest = (Fraction(text) for text in found.groups())
+            assert total - before == rest
+        elif found := re.search(rf"-> (?:1 step of (.+) \+ )?([0-9]+) steps? of (.+?) = {NUMBER} (\S+)", line):
+            first, count, size, billed, unit = found.groups()
+            assert _base(first or "0 B") + int(count) * _base(size) == _base(f"{billed} {unit}")
+
+
+SIZES = {unit: size for units in UNITS.values() for unit, size in units.items()} | {"messages": 1}
+
+
+def _base(text: str) -> Fraction:
+    """Bytes, milliseconds or messages of "100 kB"."""
+    number, unit = text.split()
+    return Fraction(number) * SIZES[unit]
 
 
 def test_each_line_of_a_call_can_be_redone_with_a_pencil() -> None:

@@ -50,14 +50,14 @@ def test_a_version_holds_from_its_first_instant_on() -> None:
     timeline = Timeline(tariff_of(("2026-10-01T00:00:00Z", RATE), ("2026-10-16T00:00:00Z", RATE)), "UTC")
     found = []
     for text in ("2026-09-30T23:59:59Z", "2026-10-01T00:00:00Z", "2026-10-15T23:59:59Z", "2026-10-16T00:00:00Z"):
-        timeline.move_to(unix_ms(text))
-        found.append((timeline.version, timeline.period))
+        stretch = timeline.at(unix_ms(text))
+        found.append((stretch.version, stretch.period))
 
     assert found == [(-1, "2026-09-01"), (0, "2026-10-01"), (0, "2026-10-01"), (1, "2026-10-01")]
 
 
 def test_a_stretch_ends_where_the_next_version_or_cycle_begins() -> None:
     timeline = Timeline(tariff_of(("2026-10-01T00:00:00Z", RATE), ("2026-10-16T00:00:00Z", RATE)), "UTC")
-    timeline.move_to(unix_ms("2026-10-20T00:00:00Z"))
+    stretch = timeline.at(unix_ms("2026-10-20T00:00:00Z"))
 
-    assert (timeline.low_ms, timeline.high_ms) == (unix_ms("2026-10-16T00:00:00Z"), unix_ms("2026-11-01T00:00:00Z"))
+    assert (stretch.low_ms, stretch.high_ms) == (unix_ms("2026-10-16T00:00:00Z"), unix_ms("2026-11-01T00:00:00Z"))
