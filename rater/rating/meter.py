@@ -55,7 +55,7 @@ class Meter:
         piece.lines.append(line)
         self._position += quantity
         if self._is_event(rate):
-            self._paid = max(paid, position) + piece.billed
+            self._paid = paid + piece.billed
         # What another scope paid for lies on that scope's own scale, so it covers nothing of a later event's step.
         self._paid = max(self._paid, self._position)
 

@@ -37,7 +37,7 @@ def read_rate(fields: Fields, bands: dict[str, Band]) -> Rate:
         CatalogueError: a mistake, named by its field.
     """
     service: Service = fields.choice("service", SERVICES)
-    kind = fields.take("kind")
+    kind = fields.text("kind", "") or None
     direction = fields.choice("direction", DIRECTIONS, "") or None
     where, to = fields.texts("where"), fields.texts("to")
     _check_countries(fields, where, to)

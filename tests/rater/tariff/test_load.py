@@ -111,6 +111,7 @@ def test_a_rate_without_a_name_is_named_after_what_it_matches() -> None:
         ("version: 2", "version: 1", "two versions have the same name"),
         ("tariff: small", "tariff: [small]", "tariff.tariff: write one text, not a list"),
         ("versions:", "versions: {", "this is no YAML"),
+        ("{service: data,", "{service: data, kind: [sms],", "rates[0].kind: write one text, not a list"),
     ],
 )  # fmt: skip
 def test_a_mistake_names_the_field(instead_of: str, write: str, says: str) -> None:
