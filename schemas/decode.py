@@ -74,9 +74,20 @@ class Decoder:
         if len(raw) > RAW_MAX_BYTES:
             detail = f"{len(raw)} bytes; a record has at most {RAW_MAX_BYTES}"
             return [UsageError("", detail, Reason.TOO_LARGE, (self.tenant, self.source, ""))]
-        if raw[:1] != b"{" and raw.lstrip()[:1] == b"[":
+        if _is_array(raw):
             return self._array(raw)
         return [self._one(raw)]
+
+    @staticmethod
+    def elements(raw: bytes) -> list[bytes]:
+        """The elements of an array, each to be decoded by itself; any other record, and a bad array, as it is."""
+        if not _is_array(raw) or len(raw) > RAW_MAX_BYTES:
+            return [raw]
+        try:
+            elements = _elements(raw)
+        except (ValueError, RecursionError):
+            return [raw]
+        return [bytes(element) for element in elements] if 0 < len(elements) <= ARRAY_MAX else [raw]
 
     def _one(self, raw: bytes) -> Result:
         try:
@@ -129,6 +140,10 @@ class Decoder:
             _refuse_broken_row(raw)
         decode = decode_row if b'"traffic_type_id"' in raw else decode_record
         return decode(raw, self.tenant, self.source, dialect)
+
+
+def _is_array(raw: bytes) -> bool:
+    return raw[:1] != b"{" and raw.lstrip()[:1] == b"["
 
 
 def decoder(format: str, tenant: str = "", source: str = "") -> Decoder:

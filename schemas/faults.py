@@ -33,3 +33,5 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str = ""
     id: str = ""
     format: str = "usage"
+    #: Which one of an array of events that came as one record.
+    element: int = 0

@@ -52,10 +52,10 @@ ORDER BY (tenant, source, id);
 -- One message may hold several wrong events, some without an id: what is wrong tells them apart. `raw` is base64,
 -- `headers` a JSON object.
 CREATE TABLE IF NOT EXISTS dead_letters (
-    reason String, field String, detail String, door String, position Int64, dead_ms Int64, raw String,
+    reason String, field String, detail String, door String, position Int64, element UInt32, dead_ms Int64, raw String,
     headers String, tenant String, source String, id String, format String
 ) ENGINE = ReplacingMergeTree(dead_ms)
-ORDER BY (tenant, door, position, source, id, field, detail);
+ORDER BY (tenant, door, position, element, source, id, field, detail);
 
 CREATE VIEW IF NOT EXISTS rated_records_once AS SELECT * FROM rated_records FINAL;
 CREATE VIEW IF NOT EXISTS wallet_entries_once AS SELECT * FROM wallet_entries FINAL;

@@ -30,9 +30,12 @@ class Door:
         #: "kafka", "file" ...: what metrics count by.
         self.sort = name.partition(":")[0]
 
-    def token(self, position: int) -> bytes:
-        """The delivery token of a position at this door."""
-        return token(self.digest, position) if self.redelivers else NO_TOKEN
+    def token(self, position: int, element: int = 0) -> bytes:
+        """The delivery token of a position at this door, and of an element of the array that stands there."""
+        if not self.redelivers:
+            return NO_TOKEN
+        digest = door_digest(f"{self.name}[{element}]") if element else self.digest
+        return token(digest, position)
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,6 +46,8 @@ class RawEvent:
     door: Door
     position: int
     headers: Sequence[tuple[str, bytes]] = ()
+    #: Which one of an array of events that came as one record.
+    element: int = 0
 
 
 @dataclass(slots=True)

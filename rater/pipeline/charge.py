@@ -1,7 +1,7 @@
 """Second stage: the one call that decides, and the second look at whatever was assumed wrongly.
 
 A stale answer changed nothing. Its events are rated again from what the shard really has and sent again, in their
-order; after `TOGETHER_MAX` rounds one by one, and never dropped.
+order; after `TOGETHER_MAX` rounds without progress one by one, and never dropped.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from rater.errors import WalletError
 from rater.pipeline.batch import Fault, Faulted, Rated, Work
 from rater.pipeline.catalogues import Catalogues
-from rater.pipeline.counters import CounterView
+from rater.pipeline.counters import Counters, CounterView, holds
 from rater.pipeline.prepare import Preparer
 from rater.pipeline.recall import Recall
 from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
 
-#: Rounds in which all stale events are sent together. Two workers on one wallet need two or three.
+#: Rounds without progress in which all stale events are sent together.
 TOGETHER_MAX = 5
 #: Then the serial lane: tries for one event alone. Losing a hundred races in a row is a fault, not a race.
 ALONE_MAX = 100
@@ -43,18 +43,49 @@ class Charger:
         events = [event for event in work.rated() if event.is_open]
         await self._recall.recall(events)
         for event in events:
-            if not event.is_open:
-                self._take_back(event)
-        stale = await self._send([event for event in events if event.is_open], work.batch.now_ms)
-        for _ in range(TOGETHER_MAX):
-            if not stale:
-                break
-            stale = await self._send(stale, work.batch.now_ms)
-        while stale:
-            stale = await self._serial(stale, work.batch.now_ms)
+            if event.is_open:
+                self._check_in(event)
+            elif event.charge.uses:
+                self._counters_of(event).unrate(event.charge.uses)
+        await self._send_all([event for event in events if event.is_open], work.batch.now_ms)
         for event in events:
             if event.is_redelivery:
                 await self._past.restore(event)
+
+    def _counters_of(self, event: Rated) -> Counters:
+        return self._counters.of(event.usage.tenant, event.payer.subscriber.id)
+
+    def _check_in(self, event: Rated) -> None:
+        """Rate an event again if what was guessed when it was rated has turned out otherwise since."""
+        uses = event.charge.uses
+        if not uses:
+            return
+        counters = self._counters_of(event)
+        before = counters.check_in(uses, event.assumed)
+        if before != event.assumed and not holds(uses, before):
+            counters.take_back(uses)
+            self._rate_settled(event, counters)
+
+    def _rate_settled(self, event: Rated, counters: Counters) -> None:
+        """Rate from what is settled, and check in at once."""
+        rated = self._preparer.rate(event.raw, event.usage, event.payer, counters.settled)
+        if isinstance(rated, Faulted):
+            event.fault = rated.fault
+            return
+        event.charge, event.assumed, event.entry = rated.charge, rated.assumed, rated.entry
+        counters.rate(rated.charge.uses)
+        counters.check_in(rated.charge.uses, rated.assumed)
+
+    async def _send_all(self, stale: list[Rated], now_ms: int) -> None:
+        """Send until all are decided. A round decides at least the first stale event of each wallet, unless another
+        worker changed its counters meanwhile."""
+        fruitless = 0
+        while stale and fruitless < TOGETHER_MAX:
+            sent = len(stale)
+            stale = await self._send(stale, now_ms)
+            fruitless += len(stale) == sent
+        while stale:
+            stale = await self._serial(stale, now_ms)
 
     async def _serial(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:
         head, rest = list(events[:1]), list(events[1:])
@@ -80,15 +111,18 @@ class Charger:
         return await self._second_look(again, now_ms) if again else []
 
     async def _second_look(self, again: Sequence[tuple[Rated, Stale]], now_ms: int) -> list[Rated]:
-        for event, _ in again:
+        wrong = {event.payer.subscriber.id for event, stale in again if stale.why != "behind"}
+        # What was only behind another SIM's event is sent again as it is.
+        rated_anew = [event for event, _ in again if event.payer.subscriber.id in wrong]
+        for event in rated_anew:
             self._take_back(event)
         for event, stale in again:
             self._learn(event, stale)
         if any(stale.why == "assignment" for _, stale in again):
             await self._resolve_again(again, now_ms)
-        for event, _ in again:
+        for event in rated_anew:
             if event.is_open:
-                self._rate_again(event)
+                self._rate_settled(event, self._counters_of(event))
         events = [event for event, _ in again if event.is_open]
         if any(stale.why in ("assignment", "memory") for _, stale in again):
             # There are other shards to ask than before, or ids have gone from Redis since the batch asked.
@@ -100,8 +134,7 @@ class Charger:
 
     def _learn(self, event: Rated, stale: Stale) -> None:
         if stale.why == "counters":
-            counters = self._counters.of(event.usage.tenant, event.payer.subscriber.id)
-            self._counters.replace(counters, event.charge.uses, stale.counters)
+            self._counters_of(event).believe(event.charge.uses, stale.counters)
         elif stale.why in _PARKED:
             detail = f"wallet {event.entry.wallet}: {stale.why.replace('_', ' ')}"
             event.fault = Fault.of_usage(event.usage, _PARKED[stale.why], detail)
@@ -127,14 +160,6 @@ class Charger:
         for subscriber in behind.values():
             await directory.repair(subscriber, now_ms=now_ms)
 
-    def _rate_again(self, event: Rated) -> None:
-        rated = self._preparer.rate(event.raw, event.usage, event.payer)
-        if isinstance(rated, Faulted):
-            event.fault = rated.fault
-        else:
-            event.charge, event.assumed, event.entry = rated.charge, rated.assumed, rated.entry
-
     def _take_back(self, event: Rated) -> None:
         if event.charge.uses:
-            counters = self._counters.of(event.usage.tenant, event.payer.subscriber.id)
-            self._counters.take_back(counters, event.charge.uses)
+            self._counters_of(event).take_back(event.charge.uses)

@@ -5,7 +5,7 @@ Only looking up who pays does I/O, in one round trip a batch for those not in th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rater.catalogue import Catalogue
@@ -17,7 +17,7 @@ from rater.pipeline.counters import CounterView
 from rater.rating.charge import Charge
 from rater.rating.rate import rate
 from rater.wallet.entry import Entry, Kind
-from schemas.decode import UsageError, decode_kafka, decoder
+from schemas.decode import Decoder, UsageError, decode_kafka, decoder
 from schemas.fates import Reason
 from schemas.usage import Usage
 
@@ -53,13 +53,20 @@ class Preparer:
                 items.append(usage)
                 continue
             payer = next(payers)
-            items.append(Faulted(raw, usage, payer) if isinstance(payer, Fault) else self.rate(raw, usage, payer))
+            if isinstance(payer, Fault):
+                items.append(Faulted(raw, usage, payer))
+                continue
+            counters = self._counters.of(usage.tenant, payer.subscriber.id)
+            item = self.rate(raw, usage, payer, counters.guess)
+            if isinstance(item, Rated):
+                counters.rate(item.charge.uses)
+            items.append(item)
         return Work(batch, items)
 
     def _decode(self, batch: Batch) -> Iterator[tuple[RawEvent, Usage | Faulted]]:
         decode = decoder(batch.format, batch.tenant, batch.source)
         oldest_ms, newest_ms = batch.now_ms - self.limits.too_old_ms, batch.now_ms + self.limits.future_ms
-        for raw in batch.events:
+        for raw in _elements(batch.events, decode):
             for usage in decode_kafka(raw.value, raw.headers, decode) if raw.headers else decode(raw.value):
                 if isinstance(usage, UsageError):
                     fault = Fault(usage.reason, usage.detail, usage.field, usage.identity)
@@ -96,13 +103,12 @@ class Preparer:
             return Fault.of_usage(usage, Reason.CURRENCY_MISMATCH, detail)
         return Payer(subscriber, assignment, plan, tariff)
 
-    def rate(self, raw: RawEvent, usage: Usage, payer: Payer) -> Item:
-        """Rate one event from the counter view, move the view, and write its wallet entry."""
-        counters = self._counters.of(usage.tenant, payer.subscriber.id)
+    def rate(self, raw: RawEvent, usage: Usage, payer: Payer, counters: Mapping[str, int]) -> Item:
+        """Rate one event from these counters and write its wallet entry."""
         charge = rate(payer.tariff, usage, counters, payer.zone)
         if charge.outcome == "no_rate":
             return Faulted(raw, usage, Fault.of_usage(usage, Reason.NO_RATE, charge.reason_detail))
-        assumed = self._counters.advance(counters, charge.uses)
+        assumed = tuple(counters.get(use.key, 0) for use in charge.uses)
         return Rated(raw, usage, payer, charge, assumed, self._entry(raw, usage, payer, charge))
 
     def _entry(self, raw: RawEvent, usage: Usage, payer: Payer, charge: Charge) -> Entry:
@@ -120,7 +126,7 @@ class Preparer:
             identity=identity(usage.tenant, usage.source, usage.id),
             fingerprint=fingerprint(usage, payer.subscriber.id),
             cause=f"{usage.source}/{usage.id}",
-            token=raw.door.token(raw.position),
+            token=raw.door.token(raw.position, raw.element),
             currency=charge.currency,
             amount_nanos=0 if refuse else charge.amount_nanos,
             subscriber=payer.subscriber.id,
@@ -130,6 +136,17 @@ class Preparer:
             free=charge.outcome == "free",
             catalogue=self._catalogue_key,
         )
+
+
+def _elements(events: Sequence[RawEvent], decode: Decoder) -> Iterator[RawEvent]:
+    """Each event by itself: an element of an array keeps its own bytes, so that a bad one is dead-lettered alone."""
+    for raw in events:
+        values = decode.elements(raw.value)
+        if len(values) == 1:
+            yield raw
+        else:
+            for number, value in enumerate(values):
+                yield RawEvent(value, raw.door, raw.position, raw.headers, number)
 
 
 def _name(usage: Usage) -> str:

@@ -147,6 +147,7 @@ def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Out
             source=source,
             id=event_id,
             format=batch.format,
+            element=raw.element,
         )
         outputs.add(DEAD_LETTERS, tenant, letter)
         return Verdict(Fate.DEAD_LETTERED, fault.reason, f"{fault.field}: {fault.detail}".removeprefix(": "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from typing import Any
 
@@ -89,6 +90,16 @@ async def test_a_redelivery_rebuilds_the_same_bytes_and_a_duplicate_makes_none(b
     copy = await (await bench.pipeline()).process(elsewhere)
     assert fates(copy) == [(Fate.DUPLICATE, Reason.NONE)] * 2
     assert copy.messages == {}
+
+
+async def test_an_array_is_so_many_events_and_a_bad_one_is_dead_lettered_alone(bench: Bench) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    array = b"[" + b",".join([usage("1"), usage("1"), b'{"id": "2"}', usage("3")]) + b"]"
+    outputs = await (await bench.pipeline()).process(bench.batch(array))
+    assert [fate for fate, _ in fates(outputs)] == [Fate.RATED, Fate.DUPLICATE, Fate.DEAD_LETTERED, Fate.RATED]
+    (letter,) = records(outputs, "dead-letters")
+    assert (base64.b64decode(letter["raw"]), letter["element"]) == (b'{"id": "2"}', 2)
+    assert await bench.balance_nanos("w") == parse_nanos("8.00")
 
 
 async def test_a_redelivery_after_a_new_catalogue_is_rebuilt_under_the_old_one(bench: Bench) -> None:
