@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from clickhouse_driver import Client
 from clickhouse_driver.errors import Error as ClickHouseError
 
 from streams.embedded.leash import Leashed
+from streams.embedded.ports import free_ports
 
 #: Debian puts it where only root's PATH looks.
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -52,9 +52,7 @@ class ClickHouseServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
         self._server: Leashed | None = None
 
     @property

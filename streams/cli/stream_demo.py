@@ -14,7 +14,8 @@ from streams.cli.demo import load_sample_wallets, make_sample, next_commands
 from streams.cli.feed import Fed, progress_bar
 from streams.cli.report import Summary, gather, show
 from streams.clickhouse.queries import charged_by_currency, uncovered_by_currency
-from streams.embedded.kafka import KafkaServer, free_ports
+from streams.embedded.kafka import KafkaServer
+from streams.embedded.ports import free_ports
 from streams.engine import open_engine
 from streams.feeder import feed_topic
 from streams.worker_process import offsets, running_worker, scraped

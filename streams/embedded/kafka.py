@@ -17,13 +17,13 @@ import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rater.errors import PartsError
 from streams.embedded.leash import Leashed
+from streams.embedded.ports import free_ports
 
 POM = Path(__file__).with_name("kafka.pom.xml")
 #: Relative to where the command runs: the checkout.
@@ -173,12 +173,3 @@ def _run(argv: list[str], failure: str) -> None:
     )
     if done.returncode:
         raise PartsError(f"{failure}: {done.stdout[-LOG_TAIL_BYTES:].decode(errors='replace').strip()}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody listens on just now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
