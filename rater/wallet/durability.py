@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from redis.asyncio import RedisCluster
 from redis.exceptions import ResponseError
 
 from rater.errors import UnsafeRedisError
+from rater.wallet.function import nodes
 
 Durability = Literal["process", "machine", "replica"]
 
@@ -33,25 +35,28 @@ _WHY = {
 
 
 async def check_durability(redis: Any, durability: Durability) -> None:
-    """Refuse a Redis that could lose what it acknowledged.
+    """Refuse a Redis (in a cluster: any of its primaries) that could lose what it acknowledged.
 
     Raises:
         UnsafeRedisError: names the setting, its value, what it risks and the command that mends it.
     """
-    for setting, allowed in _ALLOWED[durability].items():
-        try:
-            found = _text(await redis.config_get(setting), setting)
-        except ResponseError as error:
-            raise UnsafeRedisError(
-                f"Redis does not let the engine read {setting}: allow CONFIG GET ({error})"
-            ) from error
-        if found not in allowed:
-            raise UnsafeRedisError(
-                f'{setting} is "{found}": {_WHY[setting]}. Durability "{durability}" needs "{allowed[0]}": '
-                f"CONFIG SET {setting} {allowed[0]}, and the same in redis.conf"
-            )
+    if durability == "replica" and isinstance(redis, RedisCluster):
+        raise UnsafeRedisError('durability "replica" needs one primary, not a cluster: use "machine"')
+    await redis.initialize()
+    for node in nodes(redis):
+        for setting, allowed in _ALLOWED[durability].items():
+            found = await _read(redis, setting, node)
+            if found not in allowed:
+                raise UnsafeRedisError(
+                    f'{setting} is "{found}": {_WHY[setting]}. Durability "{durability}" needs "{allowed[0]}": '
+                    f"CONFIG SET {setting} {allowed[0]}, and the same in redis.conf"
+                )
 
 
-def _text(reply: Any, setting: str) -> str:
+async def _read(redis: Any, setting: str, node: dict[str, Any]) -> str:
+    try:
+        reply = await redis.config_get(setting, **node)
+    except ResponseError as error:
+        raise UnsafeRedisError(f"Redis does not let the engine read {setting}: allow CONFIG GET ({error})") from error
     value = reply.get(setting, reply.get(setting.encode(), ""))
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import ResponseError
+from redis.asyncio import RedisCluster
 
 VERSION = 1
 LIBRARY = f"rater_{VERSION}"
@@ -28,15 +28,17 @@ def source(library: str = LIBRARY) -> str:
 async def load(redis: Any) -> None:
     """Load the library on every primary, unless it stands there already, to the letter."""
     code = source()
-    stored = await redis.function_list(library=LIBRARY, withcode=True)
-    if code.encode() in _flat(stored):
-        return
-    try:
-        await redis.function_load(code, replace=True)
-    except ResponseError as error:
-        # Another worker may be loading the same text at the same moment.
-        if "already exists" not in str(error):
-            raise
+    for node in nodes(redis):
+        stored = await redis.execute_command("FUNCTION LIST", "LIBRARYNAME", LIBRARY, "WITHCODE", **node)
+        if code.encode() not in _flat(stored):
+            await redis.execute_command("FUNCTION LOAD", "REPLACE", code, **node)
+
+
+def nodes(redis: Any) -> list[dict[str, Any]]:
+    """For each primary the options that send a command to it; one without options if there is no cluster."""
+    if isinstance(redis, RedisCluster):
+        return [{"target_nodes": node} for node in redis.get_primaries()]
+    return [{}]
 
 
 def _flat(reply: Any) -> list[bytes]:

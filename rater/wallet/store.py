@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgpack
-from redis.asyncio import RedisCluster
 
 from rater.errors import UnsafeRedisError, WalletError
 from rater.money import NANOS
@@ -69,8 +68,6 @@ class WalletStore:
             UnsafeRedisError: Redis could lose what it acknowledged.
             WalletError: the wallets were made with another number of shards.
         """
-        if durability == "replica" and isinstance(redis, RedisCluster):
-            raise UnsafeRedisError('durability "replica" needs one primary, not a cluster: use "machine"')
         await check_durability(redis, durability)
         await function.load(redis)
         await redis.hsetnx(META, "shards", shards)
