@@ -1,4 +1,4 @@
--- Where the server has Decimal and DateTime64 (20.x and newer): the same records as people and invoices read them.
+-- Where the server has Decimal and DateTime64: the same records as people and invoices read them.
 -- An Int64 of nanos is, bit for bit, a Decimal of scale 9; so nothing is divided and nothing can be rounded.
 
 CREATE VIEW IF NOT EXISTS rated_records_readable AS

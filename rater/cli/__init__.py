@@ -22,7 +22,7 @@ COMMANDS = {
     "parked": ("streams.cli.parked:parked", "List and replay events that wait for a repair."),
     "tariff": ("rater.cli.tariff:tariff", "Check tariff files: every mistake at once."),
     "quote": ("rater.cli.quote:quote", "Rate usage without touching a wallet."),
-    "query": ("rater.cli.query:query", "Ask ClickHouse, read only."),
+    "query": ("streams.cli.query:query", "Ask ClickHouse, read only."),
 }
 
 

@@ -8,6 +8,7 @@ limits, and what goes on is written from there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -70,7 +71,7 @@ class Table:
 
     def by_column(self, rows: Sequence[Any]) -> list[list[Any]]:
         """Values by column, as the native protocol takes them."""
-        columns = [list(values) for values in zip(*map(msgspec.structs.astuple, rows), strict=True)]
+        columns = [list(map(attrgetter(name), rows)) for name in self.columns]
         for values in columns:
             if values and isinstance(values[0], msgspec.Raw):
                 values[:] = [bytes(value).decode() for value in values]
