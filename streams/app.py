@@ -36,6 +36,7 @@ class EngineService(Service):
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
         self.opened = asyncio.Event()
+        self.intake: Intake
 
     @property
     def engine(self) -> Engine:
@@ -47,11 +48,12 @@ class EngineService(Service):
         """Open Redis, ClickHouse and the topics, then start taking usage."""
         self._engine = await self._stack.enter_async_context(open_engine(self._settings, kafka=True))
         serve(self._settings.metrics)
-        self.opened.set()
         engine = self._engine
-        await self.add_runtime_dependency(
-            Intake(self._settings, engine.pipeline, engine.sink, engine.parts.clock_ms, engine.publisher.wake)
+        self.intake = Intake(
+            self._settings, engine.pipeline, engine.sink, engine.parts.clock_ms, engine.publisher.wake, engine.crew
         )
+        await self.add_runtime_dependency(self.intake)
+        self.opened.set()
 
     async def on_shutdown(self) -> None:
         """Close what was opened, once intake has drained."""
@@ -89,6 +91,6 @@ def create_app(settings: Settings) -> faust.App:
     @app.timer(ROTATE_EVERY_S)  # type: ignore[untyped-decorator]
     async def rotate_memory() -> None:
         await service.opened.wait()
-        await service.engine.rotate()
+        await service.engine.rotate(service.intake.clear_ms)
 
     return app

@@ -17,10 +17,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from types import TracebackType
 
 from rater.pipeline.batch import Batch, Work
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.settle import Outputs
+from streams.crew import Crew
 from streams.metrics import STAGE_SECONDS, count
 from streams.patience import patiently
 from streams.topics import Sink
@@ -38,8 +40,10 @@ class Conveyor:
         sink: Sink,
         acknowledge: Callable[[Sequence[Outputs]], Awaitable[None]],
         on_charged: Callable[[], None] = lambda: None,
+        beside: Crew | None = None,
     ) -> None:
         self._pipeline = pipeline
+        self._beside = beside
         self._sink = sink
         self._acknowledge = acknowledge
         self._on_charged = on_charged
@@ -50,37 +54,36 @@ class Conveyor:
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._stages: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Conveyor:
-        stages = (self._prepare, self._charge, self._publish, self._acknowledge_delivered)
-        self._stages = [asyncio.create_task(stage(), name=stage.__name__) for stage in stages]
+        stages = (self._prepare(), self._charge(), self._publish(), self._acknowledge_delivered())
+        self._crew = Crew(*stages, beside=self._beside)
+        await self._crew.__aenter__()
         return self
 
-    async def __aexit__(self, *failure: object) -> None:
-        for stage in self._stages:
-            stage.cancel()
-        await asyncio.gather(*self._stages, return_exceptions=True)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self._crew.__aexit__(kind, error, at)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything handed over is acknowledged."""
+        return self._idle.is_set()
+
+    def check(self) -> None:
+        """Raise what a stage, or a task beside the conveyor, failed with."""
+        self._crew.check()
 
     async def put(self, batch: Batch) -> None:
         """Hand over a batch; waits while the first stage is busy."""
         self._under_way += 1
         self._idle.clear()
-        await self._or_failure(self._to_prepare.put(batch))
+        await self._crew.wait(self._to_prepare.put(batch))
 
     async def drain(self) -> None:
         """Return once everything handed over is acknowledged."""
-        await self._or_failure(self._idle.wait())
-
-    async def _or_failure(self, waiting: Awaitable[object]) -> None:
-        """Wait, unless a stage fails first: then raise what it raised."""
-        waiter = asyncio.ensure_future(waiting)
-        done, _ = await asyncio.wait({waiter, *self._stages}, return_when=asyncio.FIRST_COMPLETED)
-        for stage in self._stages:
-            if stage in done:
-                waiter.cancel()
-                stage.result()
-        await waiter
+        await self._crew.wait(self._idle.wait())
 
     async def _prepare(self) -> None:
         while True:

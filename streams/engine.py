@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from rater.wallet.store import WalletStore
 from streams.clickhouse.ids import lookup_ids
 from streams.clickhouse.server import ClickHouse, open_clickhouse
 from streams.clickhouse.writer import Writer
+from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
 from streams.kafka import KafkaSink, KafkaSource, create_topics
 from streams.publisher import Publisher
@@ -57,17 +57,25 @@ class Engine:
     publisher: Publisher
     clickhouse: ClickHouse
     writer: Writer
+    #: Publisher and writer; doors stop when one of them fails.
+    crew: Crew
 
     async def settle_down(self) -> None:
         """Return once every crossing is published and every record stands in ClickHouse."""
-        await self.publisher.drained()
-        await self.writer.caught_up()
+        await self.crew.wait(self.publisher.drained())
+        await self.crew.wait(self.writer.caught_up())
 
-    async def rotate(self) -> None:
-        """Begin new generations of remembered ids, and drop those whose records all stand in ClickHouse."""
+    async def rotate(self, clear_ms: int) -> None:
+        """Begin new generations of remembered ids, and drop those that nobody will ask for again.
+
+        `clear_ms`: the door had acknowledged everything at that time. What was decided before it, and before the writer
+        last found nothing left to write, stands in ClickHouse. A generation is at least `memory_days` past its end when
+        it is dropped, which is the time another worker has for what it had under way.
+        """
         now_ms, window_ms = self.parts.clock_ms(), self.parts.settings.intake.memory_days * DAY_MS
+        safe_ms = min(clear_ms, self.writer.caught_up_ms)
         for shard in range(self.parts.store.shards):
-            await self.parts.store.rotate(shard, now_ms=now_ms, window_ms=window_ms, safe_ms=0)
+            await self.parts.store.rotate(shard, now_ms=now_ms, window_ms=window_ms, safe_ms=safe_ms)
 
 
 @asynccontextmanager
@@ -155,24 +163,12 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         pipeline = Pipeline(parts.store, parts.directory, catalogues, limits, partial(lookup_ids, clickhouse))
         publisher = Publisher(parts.outbox, settings.engine.shards, sink, parts.clock_ms)
         source = await stack.enter_async_context(open_source(settings, WRITER_GROUP, kafka=kafka))
-        writer = Writer(source, clickhouse)
-        async with background(publisher.run(), writer.run()):
-            yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, writer)
+        writer = Writer(source, clickhouse, parts.clock_ms)
+        crew = await stack.enter_async_context(Crew(publisher.run(), writer.run()))
+        yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, writer, crew)
 
 
 async def publish_outbox(parts: Parts) -> None:
     """Publish what a command left in the outbox; a running worker that has the lease does it instead."""
     async with open_sink(parts.settings, kafka=parts.settings.engine.mode == "distributed") as sink:
         await Publisher(parts.outbox, parts.settings.engine.shards, sink, parts.clock_ms).drain()
-
-
-@asynccontextmanager
-async def background(*coroutines: object) -> AsyncIterator[None]:
-    """Run coroutines beside the body; they are cancelled at its end."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]  # type: ignore[call-overload]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -23,6 +23,7 @@ from rater.pipeline.settle import Outputs, Tally
 from rater.settings import IntakeSettings
 from schemas.adapters.csv_records import csv_records
 from streams.conveyor import Conveyor
+from streams.crew import Crew
 from streams.topics import Sink
 
 #: So much of the start of a file, with its size, tells it from another.
@@ -75,6 +76,7 @@ class FileDoor:
         sink: Sink,
         clock_ms: Callable[[], int],
         on_charged: Callable[[], None] = lambda: None,
+        beside: Crew | None = None,
         on_progress: Callable[[], None] = lambda: None,
     ) -> Tally:
         """Feed every record that is not acknowledged yet; answers what this run came to."""
@@ -89,7 +91,7 @@ class FileDoor:
 
         self._save()
         settings = self._settings
-        async with Conveyor(pipeline, sink, acknowledge, on_charged) as conveyor:
+        async with Conveyor(pipeline, sink, acknowledge, on_charged, beside) as conveyor:
             for events in self._batches():
                 position = events[-1].position + 1
                 batch = Batch(events, clock_ms(), settings.format, settings.tenant, settings.source, receipt=position)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
@@ -21,6 +22,7 @@ from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.settle import Outputs
 from rater.settings import Settings
 from streams.conveyor import Conveyor
+from streams.crew import Crew
 from streams.metrics import LAG
 from streams.patience import patiently
 from streams.topics import Sink
@@ -42,16 +44,19 @@ class Intake(Service):
         sink: Sink,
         clock_ms: Callable[[], int],
         on_charged: Callable[[], None] = lambda: None,
+        beside: Crew | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._clock_ms = clock_ms
-        self._conveyor = Conveyor(pipeline, sink, self._acknowledge, on_charged)
+        self._conveyor = Conveyor(pipeline, sink, self._acknowledge, on_charged, beside)
         self._doors: dict[TopicPartition, Door] = {}
         #: Held while fetching; a rebalance takes it to keep new batches out.
         self._turn = asyncio.Lock()
         self._lag_at = 0.0
         self._fed = asyncio.Event()
+        #: When everything fetched was last acknowledged and nothing more was there, by intake's clock.
+        self.clear_ms = 0
 
     async def on_start(self) -> None:
         """Connect and join the group; partitions arrive with the first rebalance."""
@@ -76,6 +81,9 @@ class Intake(Service):
                         batch = await self._fetch()
                         if batch.events:
                             await self._conveyor.put(batch)
+                    if not batch.events and self._conveyor.is_idle:
+                        self.clear_ms = batch.now_ms
+                    self._conveyor.check()
                     await self._measure_lag()
                 await self._conveyor.drain()
         finally:
@@ -99,7 +107,7 @@ class Intake(Service):
         for outputs in delivered:
             offsets.update(outputs.batch.receipt)  # type: ignore[call-overload]
         try:
-            await self._consumer.commit(offsets)
+            await patiently("kafka", partial(self._consumer.commit, offsets))
         except (CommitFailedError, IllegalStateError) as error:
             # The partition went to another worker. It gets these events again and finds their verdicts.
             log.warning("offsets not committed, another worker has the partitions: %s", error)

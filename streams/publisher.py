@@ -71,15 +71,17 @@ class Publisher:
 
     async def drained(self) -> None:
         """Return once `run`, beside us, has nothing left to publish."""
-        while await self._outbox.depth() or await self._outbox.following():
+        while await self._outbox.waiting():
             self.wake()
             await asyncio.sleep(IDLE_S)
 
     async def publish_once(self) -> bool:
         """One round over the leased shards; answers whether anything was done."""
         await self._renew()
+        waiting = await self._outbox.waiting()
+        OUTBOX_DEPTH.set(sum(waiting.values()))
         worked = False
-        for shard in sorted(self._leased):
+        for shard in sorted(self._leased & waiting.keys()):
             worked |= await self._publish_shard(shard)
         return worked
 
@@ -105,7 +107,6 @@ class Publisher:
             return
         self._leased = {shard for shard in self._shards if await self._outbox.lease(shard, LEASE_S)}
         self._lease_until = now + LEASE_S / 3
-        OUTBOX_DEPTH.set(await self._outbox.depth())
 
     async def _let_go(self) -> None:
         with contextlib.suppress(Exception):

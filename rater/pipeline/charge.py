@@ -77,8 +77,10 @@ class Charger:
         counters.check_in(rated.charge.uses, rated.assumed)
 
     async def _send_all(self, stale: list[Rated], now_ms: int) -> None:
-        """Send until all are decided. A round decides at least the first stale event of each wallet, unless another
-        worker changed its counters meanwhile."""
+        """Send until all are decided.
+
+        A round decides at least the first stale event of each wallet, unless another worker was quicker.
+        """
         fruitless = 0
         while stale and fruitless < TOGETHER_MAX:
             sent = len(stale)

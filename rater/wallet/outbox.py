@@ -66,16 +66,19 @@ class Outbox:
         """Let the next page of members follow a crossed wallet; their events come to the outbox."""
         return await self._store.fan_out(shard, members, now_ms=now_ms)
 
+    async def following(self) -> int:
+        """Crossed wallets whose members are still to follow, in all shards."""
+        return sum([await self._redis.llen(f"{tag(shard)}:f") for shard in range(self._store.shards)])
+
     async def waiting(self) -> dict[int, int]:
-        """What waits in each shard where something does: entries, and crossed wallets whose members are to follow."""
+        """How much waits in the shards where something does: entries, and crossings whose members are to follow."""
         pipeline = self._redis.pipeline(transaction=False)
         for shard in range(self._store.shards):
             pipeline.xlen(f"{tag(shard)}:o")
             pipeline.llen(f"{tag(shard)}:f")
         counts = await pipeline.execute()
-        return {
-            shard: waits for shard in range(self._store.shards) if (waits := sum(counts[2 * shard : 2 * shard + 2]))
-        }
+        waits = {shard: sum(counts[2 * shard : 2 * shard + 2]) for shard in range(self._store.shards)}
+        return {shard: count for shard, count in waits.items() if count}
 
 
 def unpack_event(packed: bytes) -> LifecycleEvent | WalletEntry:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,9 +42,12 @@ _encode = msgspec.json.Encoder().encode
 class Writer:
     """One per consumer group and process."""
 
-    def __init__(self, source: Source, clickhouse: ClickHouse) -> None:
+    def __init__(self, source: Source, clickhouse: ClickHouse, clock_ms: Callable[[], int] = lambda: 0) -> None:
         self._source = source
         self._clickhouse = clickhouse
+        self._clock_ms = clock_ms
+        #: When it last found nothing left to write, by intake's clock.
+        self.caught_up_ms = 0
         #: Rounds in a row that found nothing.
         self._idle_rounds = 0
         self._caught_up_s = time.monotonic()
@@ -63,7 +66,7 @@ class Writer:
 
     async def write_once(self, wait_s: float) -> int:
         """One round. Answers how many records were read."""
-        asked_s = time.monotonic()
+        asked_s, asked_ms = time.monotonic(), self._clock_ms()
         records = await self._source.read(ROWS_MAX, wait_s)
         if records:
             for table, rows in (await _rows_by_table(records)).items():
@@ -72,7 +75,7 @@ class Writer:
             await patiently("kafka", self._source.commit)
             CLICKHOUSE_LAST_WRITE.set_to_current_time()
         if len(records) < ROWS_MAX:
-            self._caught_up_s = asked_s
+            self._caught_up_s, self.caught_up_ms = asked_s, asked_ms
         return len(records)
 
     async def _insert(self, table: str, rows: Sequence[Any]) -> None:
