@@ -16,7 +16,7 @@ from clickhouse_driver import Client, errors
 
 from rater.errors import PartsError
 from streams.clickhouse.migrate import migrate
-from streams.clickhouse.statement import only_reading
+from streams.clickhouse.statement import only_reading, with_settings
 from streams.clickhouse.tables import TABLES
 from streams.embedded.chdb_client import AsyncChdbClient, ClickHouseRefused
 
@@ -29,8 +29,8 @@ Version = tuple[int, ...]
 
 #: A server that says nothing for this long is away. The driver's own 300 s would hide it from the log for too long.
 TIMEOUTS = {"connect_timeout": 5, "send_receive_timeout": 60, "sync_request_timeout": 5}
-#: Seconds a read-only query may take.
-QUERY_SECONDS_MAX = 60
+#: For a person's query: nothing may be changed, and it ends.
+READING = {"readonly": 1, "max_execution_time": 60}
 
 #: Big integers and decimals exact: a number with a point is a Decimal, never a float.
 _decode_rows = msgspec.json.Decoder(Row, float_hook=Decimal).decode_lines
@@ -84,7 +84,7 @@ class ChdbClickHouse:
     async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
         """See ClickHouse."""
         if readonly:
-            sql = only_reading(sql, QUERY_SECONDS_MAX)
+            sql = with_settings(only_reading(sql), READING)
         rows: list[Row] = _decode_rows(await self._call(self._client.query, sql, "JSONEachRow"))
         return rows
 
@@ -129,9 +129,9 @@ class DriverClickHouse:
 
     async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
         """See ClickHouse."""
-        if readonly:
-            sql = only_reading(sql, QUERY_SECONDS_MAX)
-        values, columns = await self._run(lambda: self._client.execute(sql, with_column_types=True))
+        sql, settings = (only_reading(sql), READING) if readonly else (sql, None)
+        answer = await self._run(lambda: self._client.execute(sql, with_column_types=True, settings=settings))
+        values, columns = answer
         names = [name for name, _ in columns]
         return [dict(zip(names, row, strict=True)) for row in values]
 

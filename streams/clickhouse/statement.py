@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from rater.errors import PartsError
 
@@ -17,8 +18,8 @@ def quote(text: str) -> str:
     return f"'{text.translate(_ESCAPES)}'"
 
 
-def only_reading(sql: str, seconds_max: int) -> str:
-    """The query with the server told to change nothing and to stop in time.
+def only_reading(sql: str) -> str:
+    """The query without its last semicolon; what hides a change behind WITH is left to the server's own `readonly`.
 
     Raises:
         PartsError: it is not one reading statement.
@@ -29,7 +30,11 @@ def only_reading(sql: str, seconds_max: int) -> str:
         raise PartsError(f"only reading queries ({', '.join(_READING)}) are asked here")
     if ";" in bare:
         raise PartsError("one query at a time")
-    body = sql.strip().rstrip(";")
-    if word.strip("(") not in ("SELECT", "WITH"):
-        return body
-    return f"{body}\nSETTINGS readonly = 1, max_execution_time = {seconds_max}"
+    return sql.strip().rstrip(";")
+
+
+def with_settings(sql: str, settings: Mapping[str, int]) -> str:
+    """A reading query that carries its settings; other statements than SELECT take none."""
+    if not _OPAQUE.sub(" ", sql).lstrip(" \n\t(")[:6].upper().startswith(("SELECT", "WITH")):
+        return sql
+    return f"{sql}\nSETTINGS {', '.join(f'{name} = {value}' for name, value in settings.items())}"
