@@ -169,7 +169,8 @@ def decode_kafka(raw: bytes, headers: Sequence[tuple[str, bytes]], decode: Decod
         except (ValueError, RecursionError) as error:
             return [decode.explained(error, raw)]
     for name, value in headers:
-        if name == "content-type" and value.startswith(b"application/cloudevents+json"):
+        # A Kafka header may have no value at all.
+        if name == "content-type" and (value or b"").startswith(b"application/cloudevents+json"):
             return Decoder("cloudevents", decode.tenant, decode.source)(raw)
     return decode(raw)
 

@@ -142,7 +142,7 @@ def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Out
             position=raw.position,
             dead_ms=batch.now_ms,
             raw=raw.value,
-            headers={name: value.decode("utf-8", "backslashreplace") for name, value in raw.headers},
+            headers={name: (value or b"").decode("utf-8", "backslashreplace") for name, value in raw.headers},
             tenant=tenant,
             source=source,
             id=event_id,

@@ -78,7 +78,7 @@ def decode_binary(raw: bytes, headers: Headers, tenant: str = "") -> Usage:
         if not texts.get(name):
             raise UsageError(name, "missing", identity=_identity(texts, tenant))
     _check_content_type(texts.get("content-type"), "content-type")
-    attributes = {"tenant": texts.get("ce_tenant"), "source": texts["ce_source"], "id": texts["ce_id"]}
+    attributes = {"tenant": texts.get("ce_tenant") or None, "source": texts["ce_source"], "id": texts["ce_id"]}
     return _usage(raw, attributes, tenant, "", _HEADER_NAMES)
 
 

@@ -65,6 +65,8 @@ def make_wallets(random: Random) -> list[Wallet]:
     )
     for number, wallet in enumerate(owners, start=1):
         wallet.sims.append(_sim(random, number, wallet.currency))
+    for wallet in wallets[-2:]:
+        wallet.sims[0].weight = 20
     return wallets
 
 

@@ -98,6 +98,16 @@ def test_what_is_wrong_in_the_value_is_named_with_whose_event_it_was() -> None:
     assert (wrong.field, wrong.identity) == ("mcc", ("acme", "switch-1", "call-7"))
 
 
+@pytest.mark.parametrize("name", ["content-type", "ce_id", "ce_tenant", "trace"])
+@pytest.mark.parametrize("others", [[], HEADERS])
+def test_a_header_without_a_value_is_as_good_as_none(name: str, others: list[tuple[str, bytes]]) -> None:
+    present: list[tuple[str, bytes]] = [header for header in others if header[0] != name]
+    with_null: list[Any] = [*present, (name, None)]
+    (first,) = decode_kafka(raw(VOICE), with_null, decoder("auto"))
+    (second,) = decode_kafka(raw(VOICE), present, decoder("auto"))
+    assert str(first) == str(second)
+
+
 def test_a_tombstone_is_malformed() -> None:
     (wrong,) = decode_kafka(b"", HEADERS, decoder("auto"))
     assert isinstance(wrong, UsageError)

@@ -52,7 +52,8 @@ def test_there_are_as_many_records_as_asked_for(folder: Path) -> None:
 
 def test_two_percent_are_repeats(folder: Path) -> None:
     repeats = sum(count - 1 for name in RECORDS for count in Counter(raw_records(folder / name)).values())
-    assert repeats == EVENTS * 2 // 100
+    # A few more: the same record may be damaged in the same way twice.
+    assert EVENTS * 20 // 1000 <= repeats <= EVENTS * 21 // 1000
 
 
 def test_half_a_percent_is_damaged_in_every_way(results: list[Usage | UsageError]) -> None:
