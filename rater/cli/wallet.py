@@ -64,7 +64,11 @@ def create(settings: Settings, tenant: str, name: str, currency: str, balance: s
     _change(settings, f"create-{name}", kind="create", tenant=tenant, wallet=name, **fields)
 
 
-@wallet.command("top-up")
+#: So that a negative amount is an amount and no option.
+_AMOUNTS = {"ignore_unknown_options": True}
+
+
+@wallet.command("top-up", context_settings=_AMOUNTS)
 @tenant_option
 @click.argument("name")
 @click.argument("amount")
@@ -76,7 +80,7 @@ def top_up(settings: Settings, tenant: str, name: str, amount: str, event_id: st
     _change(settings, event_id, kind="top-up", tenant=tenant, wallet=name, amount=amount, note=note)
 
 
-@wallet.command()
+@wallet.command(context_settings=_AMOUNTS)
 @tenant_option
 @click.argument("name")
 @click.argument("floor")

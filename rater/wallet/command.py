@@ -7,6 +7,7 @@ from hashlib import blake2b
 import msgspec
 
 from rater.errors import WalletError
+from rater.geo.codes import is_currency
 from rater.identity import FINGERPRINT_BYTES, identity
 from rater.money import parse_nanos
 from rater.wallet.entry import Decision, Entry, Kind, Stale
@@ -39,6 +40,8 @@ def entry_of(command: WalletCommand) -> Entry:
         raise WalletError(f"amount: {command.kind} needs one, such as 12.50")
     if kind is Kind.CREATE and not command.currency:
         raise WalletError("currency: a wallet is created in one, such as EUR")
+    if command.currency and not is_currency(command.currency):
+        raise WalletError(f'currency: "{command.currency}" is no ISO 4217 code such as EUR')
     amount_nanos = parse_nanos(command.amount or "0")
     if amount_nanos < 0 and kind is not Kind.FLOOR:
         raise WalletError("amount: must not be negative")
@@ -76,4 +79,6 @@ async def carry_out(store: WalletStore, command: WalletCommand, *, now_ms: int) 
         raise WalletError(f"amount: {command.wallet} does not have {command.amount} available")
     if answer.reason is Reason.BALANCE_LIMIT:
         raise WalletError("amount: the balance would pass what the ledger holds (9223372036.854775807)")
+    if command.kind == "create" and answer.n == 0:
+        raise WalletError(f"wallet: {command.tenant} has {command.wallet} already; its balance is changed by top-ups")
     return answer
