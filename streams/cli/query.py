@@ -17,7 +17,7 @@ from rater.settings import Settings
 from streams.clickhouse.server import Row, open_clickhouse
 from streams.embedded.parts import EmbeddedParts
 
-_encode = msgspec.json.Encoder(decimal_format="string", enc_hook=str).encode
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 @click.command()
@@ -37,7 +37,7 @@ def query(settings: Settings, sql: str, as_json: bool) -> None:
     rows = asyncio.run(_ask(settings, sql))
     if as_json:
         for row in rows:
-            click.echo(_encode(row))
+            click.echo(_encode({name: _plain(value) for name, value in row.items()}))
         return
     table = Table(*(rows[0] if rows else ("no rows",)))
     for row in rows:
@@ -56,9 +56,9 @@ async def _ask(settings: Settings, sql: str) -> list[Row]:
         return await clickhouse.query(sql, readonly=True)
 
 
+def _plain(value: Any) -> Any:
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
 def _cell(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, list | tuple):
-        return "\n".join(map(str, value))
-    return str(value)
+    return "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(_plain(value))
