@@ -16,7 +16,8 @@ class Chdb(Child):
     def __init__(self, folder: Path, socket: Path) -> None:
         self._client = ChdbClient(socket)
         # -P: a folder named `streams` where the command happens to run must not be taken for ours.
-        argv = [sys.executable, "-P", "-m", "streams.embedded.chdb_server", str(folder.absolute()), str(socket)]
+        where = [str(folder.absolute()), str(socket.absolute())]
+        argv = [sys.executable, "-P", "-m", "streams.embedded.chdb_server", *where]
         super().__init__("clickhouse", folder, argv, self._answers)
 
     def _answers(self) -> bool:

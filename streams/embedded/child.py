@@ -119,6 +119,7 @@ class Child:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
+                    cwd=self._folder,  # ClickHouse would take a config.xml of wherever the command happens to run
                     start_new_session=True,
                     pass_fds=[lock],
                 )

@@ -27,7 +27,7 @@ class Valkey(Child):
         settings = {
             "port": str(port),
             "bind": "127.0.0.1",
-            "unixsocket": str(socket),
+            "unixsocket": str(socket.absolute()),
             "unixsocketperm": "700",
             "dir": str(folder.absolute()),
             "save": "",

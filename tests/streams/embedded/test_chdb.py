@@ -108,3 +108,13 @@ def test_where_no_process_is_the_error_names_the_place(tmp_path: Path) -> None:
 async def test_where_no_process_is_the_async_error_names_the_place(tmp_path: Path) -> None:
     with pytest.raises(PartsError, match="nobody-here"):
         await AsyncChdbClient(tmp_path / "nobody-here").query("SELECT 1")
+
+
+def test_a_config_xml_where_the_command_runs_is_none_of_its_business(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.xml").write_text("<clickhouse><path>/nowhere/</path></clickhouse>")
+    monkeypatch.chdir(tmp_path)
+    child = Chdb(Path("data"), Path("s"))
+    child.ensure()
+    child.stop()
