@@ -63,6 +63,8 @@ class ClickHouseSettings(Section, frozen=True):
     """The invoicing store, where the engine does not start its own."""
 
     url: str = "clickhouse://default@127.0.0.1:9000/rater"
+    #: Whether this process follows the topics into ClickHouse; some process must.
+    writer: bool = True
 
 
 class IntakeSettings(Section, frozen=True):

@@ -61,9 +61,10 @@ class Engine:
     crew: Crew
 
     async def settle_down(self) -> None:
-        """Return once every crossing is published and every record stands in ClickHouse."""
+        """Return once every crossing is published and every record stands in ClickHouse (if it is written here)."""
         await self.crew.wait(self.publisher.drained())
-        await self.crew.wait(self.writer.caught_up())
+        if self.parts.settings.clickhouse.writer:
+            await self.crew.wait(self.writer.caught_up())
 
     async def rotate(self, clear_ms: int) -> None:
         """Begin new generations of remembered ids, and drop those that nobody will ask for again.
@@ -119,15 +120,20 @@ async def open_sink(settings: Settings, *, kafka: bool) -> AsyncIterator[Sink]:
     if not kafka:
         yield SpoolSink(topics_folder(settings), fsync=settings.engine.durability != "process")
         return
-    names = [settings.kafka.prefix + topic for topic in ALL]
-    inputs = [settings.kafka.usage_topic, settings.kafka.commands_topic]
-    await create_topics(settings.kafka.bootstrap, names + inputs, settings.kafka.partitions)
+    await create_topics_of(settings)
     sink = KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix)
     await sink.start()
     try:
         yield sink
     finally:
         await sink.close()
+
+
+async def create_topics_of(settings: Settings) -> None:
+    """Make the topics in and out that do not exist yet."""
+    names = [settings.kafka.prefix + topic for topic in ALL]
+    inputs = [settings.kafka.usage_topic, settings.kafka.commands_topic]
+    await create_topics(settings.kafka.bootstrap, names + inputs, settings.kafka.partitions)
 
 
 def topics_folder(settings: Settings) -> Path:
@@ -164,7 +170,8 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         publisher = Publisher(parts.outbox, settings.engine.shards, sink, parts.clock_ms)
         source = await stack.enter_async_context(open_source(settings, WRITER_GROUP, kafka=kafka))
         writer = Writer(source, clickhouse, parts.clock_ms)
-        crew = await stack.enter_async_context(Crew(publisher.run(), writer.run()))
+        tasks = [publisher.run(), writer.run()] if settings.clickhouse.writer else [publisher.run()]
+        crew = await stack.enter_async_context(Crew(*tasks))
         yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, writer, crew)
 
 

@@ -29,14 +29,17 @@ STOP_S = 60
 
 
 @contextmanager
-def running_worker(settings: Settings) -> Iterator[None]:
-    """`rater worker` as a platform would run it: settings through the environment, stopped by SIGTERM."""
+def running_worker(settings: Settings) -> Iterator[int]:
+    """`rater worker` as a platform would run it: settings through the environment, stopped by SIGTERM.
+
+    Answers its process id.
+    """
     worker = subprocess.Popen(
         [sys.executable, "-m", "rater.cli", "worker"], env=os.environ | environment(settings), stdin=subprocess.DEVNULL
     )
     try:
         _wait_for_metrics(settings, worker)
-        yield
+        yield worker.pid
     finally:
         worker.send_signal(signal.SIGTERM)
         try:
