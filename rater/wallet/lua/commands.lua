@@ -4,15 +4,16 @@ local CREATE, CREDIT, DEBIT, FORCE, HOLD, RELEASE, FLOOR, JOIN, LEAVE = 1, 2, 3,
 local INSUFFICIENT, LIMIT = 4, 5
 
 local function create(call, item)
-  local wallet = {tenant = item.tenant, name = item.wallet, currency = item.currency, bu = item.u, bn = item.n,
-    fu = item.floor_u, fn = item.floor_n, n = 0, holds = 0, version = 0, dirty = true}
-  call.wallets[wallet_key(call.tag, item.tenant, item.wallet)] = wallet
+  local wallet = item.wallet
+  wallet.currency, wallet.bu, wallet.bn, wallet.fu, wallet.fn = item.currency, item.u, item.n, item.floor_u, item.floor_n
+  wallet.n, wallet.holds, wallet.version = 0, 0, 0
   local v = {fate = RATED, reason = 0, bu = 0, bn = 0, n = next_n(wallet)}
   check_floor(call, wallet, item.cause)
-  return v, wallet
+  return v
 end
 
-local function move_money(call, item, wallet, v)
+local function move_money(call, item, v)
+  local wallet = item.wallet
   local u, n
   if item.kind == CREDIT then u, n = add(wallet.bu, wallet.bn, item.u, item.n)
   else u, n = sub(wallet.bu, wallet.bn, item.u, item.n) end
@@ -23,20 +24,14 @@ local function move_money(call, item, wallet, v)
   check_floor(call, wallet, item.cause)
 end
 
-local function new_member(call, item)
-  local member = {subscriber = item.subscriber, assigned = 0, holds = 0, version = 0, active = 0, counters = {}}
-  call.members[member_key(call.tag, item.tenant, item.wallet, item.subscriber)] = member
-  return member
-end
-
 local function list_member(call, item, command, ...)
-  local change = {command, members_key(call.tag, item.tenant, item.wallet), ...}
-  change[#change + 1] = item.subscriber
+  local change = {command, members_key(call.tag, item.wallet.tenant, item.wallet.name), ...}
+  change[#change + 1] = item.member.subscriber
   call.joined[#call.joined + 1] = change
 end
 
-local function join(call, item, wallet, v)
-  local member = call:member(item.tenant, item.wallet, item.subscriber) or new_member(call, item)
+local function join(call, item, v)
+  local wallet, member = item.wallet, item.member
   -- At the same version a joining undoes a leaving: that was the intent of a move which the directory never took over.
   if member.assigned > item.version or (member.assigned == item.version and member.active == 1) then return end
   v.n = next_n(wallet)
@@ -44,11 +39,12 @@ local function join(call, item, wallet, v)
   if member.active == 0 then member.holds = item.bits end
   member.assigned, member.active, member.dirty = item.version, 1, true
   follow(call, wallet, member, 'parent', item.cause)
+  wallet.joined = true
   list_member(call, item, 'ZADD', 0)
 end
 
-local function leave(call, item, wallet, v)  -- its record stays: to tell an old view, and for usage from before
-  local member = call:member(item.tenant, item.wallet, item.subscriber) or new_member(call, item)
+local function leave(call, item, v)  -- its record stays: to tell an old view, and for usage from before
+  local wallet, member = item.wallet, item.member
   if member.assigned >= item.version then return end
   v.n = next_n(wallet)
   local before = member.holds
@@ -58,12 +54,9 @@ local function leave(call, item, wallet, v)  -- its record stays: to tell an old
   list_member(call, item, 'ZREM')
 end
 
-local function change_holds(call, item, wallet, v)  -- answers false if the subscriber is no member
-  local member
-  if item.subscriber ~= '' then
-    member = call:member(item.tenant, item.wallet, item.subscriber)
-    if not member or member.active == 0 then return false end
-  end
+local function change_holds(call, item, v)  -- answers false if the subscriber is no member
+  local wallet, member = item.wallet, item.member
+  if member and member.active == 0 then return false end
   v.n = next_n(wallet)
   local before = (member or wallet).holds
   local holds = item.kind == HOLD and bit.bor(before, item.bits) or without(before, item.bits)
@@ -73,21 +66,22 @@ local function change_holds(call, item, wallet, v)  -- answers false if the subs
   return true
 end
 
-local function decide_command(call, item, wallet)  -- n 0: refused, or nothing was left to change
+local function decide_command(call, item)  -- n 0: refused, or nothing was left to change
+  local wallet, kind = item.wallet, item.kind
   local v = {fate = RATED, reason = 0, bu = wallet.bu, bn = wallet.bn, n = 0}
-  local kind = item.kind
-  if kind == CREDIT or kind == DEBIT or kind == FORCE then move_money(call, item, wallet, v)
+  if kind == CREDIT or kind == DEBIT or kind == FORCE then move_money(call, item, v)
   elseif kind == FLOOR then
     wallet.fu, wallet.fn, v.n = item.u, item.n, next_n(wallet)
     check_floor(call, wallet, item.cause)
-  elseif kind == JOIN then join(call, item, wallet, v)
-  elseif kind == LEAVE then leave(call, item, wallet, v)
-  elseif kind ~= CREATE and not change_holds(call, item, wallet, v) then return nil end
+  elseif kind == JOIN then join(call, item, v)
+  elseif kind == LEAVE then leave(call, item, v)
+  elseif kind ~= CREATE and not change_holds(call, item, v) then return nil end
   return v
 end
 
-local function journal(call, item, wallet, v)
-  call.outbox[#call.outbox + 1] = {'J', item.kind, item.tenant, item.wallet, call.epoch, v.n, item.cause,
-    item.u, item.n, v.bu, v.bn, wallet.bu, wallet.bn, wallet.currency, call.now_ms, wallet.holds, item.subscriber,
-    item.note}
+local function journal(call, item, v)
+  local wallet = item.wallet
+  call.outbox[#call.outbox + 1] = {'J', item.kind, wallet.tenant, wallet.name, call.epoch, v.n, item.cause,
+    item.u, item.n, v.bu, v.bn, wallet.bu, wallet.bn, wallet.currency, call.now_ms, wallet.holds,
+    item.member and item.member.subscriber or '', item.note}
 end

@@ -5,20 +5,23 @@
 -- replace  writes a directory entry if it is still the one that was read
 
 local function verdict(call, item, v)
-  return struct.pack('<BBI2I6I6i5I4i5I4I4', v.fate, v.reason, call.epoch, v.n or 0, call.now_ms,
-    v.cu or 0, v.cn or 0, v.bu or 0, v.bn or 0, item.version)
-    .. item.fingerprint .. item.token .. item.catalogue .. cmsgpack.pack({item.wallet, v.counters or {}})
+  local wallet = item.wallet
+  wallet.tail = wallet.tail or struct.pack('B', #wallet.name) .. wallet.name
+  local packed = struct.pack('<BBI2I6I6i5I4i5I4I4', v.fate, v.reason, call.epoch, v.n or 0, call.now_ms,
+    v.cu or 0, v.cn or 0, v.bu, v.bn, item.version) .. item.marks .. wallet.tail
+  for _, value in ipairs(v.counters or NONE) do packed = packed .. struct.pack('<i8', value) end
+  return packed
 end
 
 local function stale(why, version, counters) return 'S' .. cmsgpack.pack({why, version or 0, counters or {}}) end
 
-local function answer_usage(call, item, wallet)
+local function answer_usage(call, item)
+  local wallet, member = item.wallet, item.member
   if call.forgot_more then return stale('memory', 0, {call.dropped_before_ms}) end
-  local member = call:member(item.tenant, item.wallet, item.subscriber)
-  if not wallet then return stale('no_wallet') end
-  if not member or member.assigned ~= item.version then return stale('assignment', member and member.assigned) end
+  if not wallet.currency then return stale('no_wallet') end
+  if member.assigned ~= item.version then return stale('assignment', member.assigned) end
   if item.currency ~= wallet.currency then return stale('currency') end
-  local v, present = decide_usage(call, item, wallet, member)
+  local v, present = decide_usage(call, item)
   if not v then return stale('counters', member.assigned, present) end
   local packed = verdict(call, item, v)
   call.verdicts[#call.verdicts + 1] = item.identity
@@ -26,68 +29,79 @@ local function answer_usage(call, item, wallet)
   return 'N' .. packed, packed
 end
 
-local function answer_command(call, item, wallet)
-  local v
-  if item.kind == CREATE and not wallet then v, wallet = create(call, item)
-  elseif not wallet then return stale('no_wallet')
+local function answer_command(call, item)
+  local wallet, v = item.wallet, nil
+  if not wallet.currency then
+    if item.kind ~= CREATE then return stale('no_wallet') end
+    v = create(call, item)
   elseif item.currency ~= '' and item.currency ~= wallet.currency then return stale('currency')
-  else v = decide_command(call, item, wallet) end
+  else v = decide_command(call, item) end
   if not v then return stale('assignment') end
-  if v.n and v.n > 0 then journal(call, item, wallet, v) end
+  if v.n and v.n > 0 then journal(call, item, v) end
   local packed = verdict(call, item, v)
   call.kept[#call.kept + 1] = item.identity
   call.kept[#call.kept + 1] = packed
   return 'N' .. packed, packed
 end
 
-local function unpack_request(packed)
-  local r = cmsgpack.unpack(packed)
-  local request = {now_ms = r[1], epoch = r[2], dropped_before_ms = r[3], oldest_period = r[4], wallets = r[5],
-    members = r[6], items = {}}
-  for i, s in ipairs(r[7]) do
-    local w, m = r[5][s[2]], r[6][s[3]]
-    assert(s[10] >= 0 or s[1] == FLOOR, 'negative amount')
-    request.items[i] = {kind = s[1], tenant = w[1], wallet = w[2], subscriber = m and m[2] or '', version = s[4],
-      identity = s[5], fingerprint = s[6], token = s[7], cause = s[8], currency = s[9], u = s[10], n = s[11],
-      uses = s[12], refuse = s[13], free = s[14], catalogue = s[15], bits = s[16] or 0, hold = s[17] or '',
-      note = s[18] or '', floor_u = s[19] or 0, floor_n = s[20] or 0}
+local function given(value) return value ~= 0 and value end
+
+-- A batch comes as columns: a few long arrays are read much faster than many short ones.
+local function unpack_items(columns, wallets, members)
+  local kind, wallet, member, version, identity, marks, cause, currency, u, n, uses, refuse, free, more =
+    unpack(columns)
+  local items = {}
+  for i = 1, #kind do
+    local w, m = wallets[wallet[i]], members[member[i]]
+    assert(u[i] >= 0 or kind[i] == FLOOR, 'negative amount')
+    assert(m or not (kind[i] == USAGE or kind[i] >= JOIN), 'no subscriber')
+    local item = {kind = kind[i], wallet = w, member = m, version = version[i], identity = identity[i],
+      marks = marks[i], cause = cause[i], currency = currency[i], u = u[i], n = n[i], uses = given(uses[i]),
+      refuse = given(refuse[i]), free = free[i]}
+    if kind[i] ~= USAGE then item.bits, item.hold, item.note, item.floor_u, item.floor_n = unpack(more[i]) end
+    items[i] = item
   end
-  return request
+  return items
 end
 
-local function open_request(tag, request)
-  local call = open_call(tag, request.now_ms)
-  call.oldest_period = request.oldest_period
-  -- The caller looked elsewhere for ids from before a time; if more is forgotten here by now, it must look again.
-  call.forgot_more = call.dropped_before_ms > request.dropped_before_ms
-  return call
+local function load_sessions(call, items)
+  local fields = {}
+  for _, item in ipairs(items) do
+    for j = 1, #(item.uses or NONE), 2 do
+      if is_session(item.uses[j]) then fields[#fields + 1] = session_field(item, item.uses[j]) end
+    end
+  end
+  call:load_sessions(fields)
 end
 
 local function apply(keys, args)
-  local request = unpack_request(args[1])
-  local call = open_request(keys[1], request)
-  local replies, usage_ids, other_ids = {}, {}, {}
-  for _, item in ipairs(request.items) do
+  local now_ms, epoch, dropped_before_ms, oldest_period, wallets, members, columns = unpack(cmsgpack.unpack(args[1]))
+  local call, replies = open_call(keys[1], now_ms), {}
+  if epoch ~= 0 and epoch ~= call.epoch then
+    for i = 1, #columns[1] do replies[i] = stale('epoch') end
+    return replies
+  end
+  call.oldest_period = oldest_period
+  -- The caller looked elsewhere for ids from before a time; if more is forgotten here by now, it must look again.
+  call.forgot_more = call.dropped_before_ms > dropped_before_ms
+  wallets = call:load_wallets(wallets)
+  for _, m in ipairs(members) do m[1] = wallets[m[1]] end
+  local items = unpack_items(columns, wallets, call:load_members(members))
+  load_sessions(call, items)
+  local usage_ids, other_ids = {}, {}
+  for _, item in ipairs(items) do
     local ids = item.kind == USAGE and usage_ids or other_ids
     ids[#ids + 1] = item.identity
   end
-  if request.epoch ~= 0 and request.epoch ~= call.epoch then
-    for i in ipairs(request.items) do replies[i] = stale('epoch') end
-    return replies
-  end
   local known = call:remembered(usage_ids, other_ids)
-  call:load(request)
-  call:load_sessions(request.items)
-  local behind = {}
-  for i, item in ipairs(request.items) do
-    local wallet = call:wallet(item.tenant, item.wallet)
-    local key = item.tenant .. '/' .. item.wallet
+  for i, item in ipairs(items) do
+    local wallet = item.wallet
     if known[item.identity] then replies[i] = 'K' .. known[item.identity]
-    elseif behind[key] then replies[i] = stale('behind')
+    elseif wallet.behind then replies[i] = stale('behind')
     else
       local answer = item.kind == USAGE and answer_usage or answer_command
-      replies[i], known[item.identity] = answer(call, item, wallet)
-      behind[key] = not known[item.identity]
+      replies[i], known[item.identity] = answer(call, item)
+      wallet.behind = not known[item.identity]
     end
   end
   call:save()
@@ -99,8 +113,8 @@ local function fan_out(keys, args)
   local head = redis.call('LINDEX', keys[1] .. ':f', 0)
   if not head then return 0 end
   local tenant, name, cursor, reason, cause = unpack(cmsgpack.unpack(head))
-  local wallet = call:wallet(tenant, name)
-  cursor = wallet and page(call, wallet, cursor, tonumber(args[1]), reason, cause)
+  local wallet = call:load_wallets({{tenant, name}})[1]
+  cursor = wallet.currency and page(call, wallet, cursor, tonumber(args[1]), reason, cause)
   call:save()
   if cursor then redis.call('LSET', keys[1] .. ':f', 0, cmsgpack.pack({tenant, name, cursor, reason, cause}))
   else redis.call('LPOP', keys[1] .. ':f') end

@@ -29,10 +29,10 @@ local function page(call, wallet, cursor, limit, reason, cause)
   local from = cursor == '' and '-' or '(' .. cursor
   local key = members_key(call.tag, wallet.tenant, wallet.name)
   local names = redis.call('ZRANGEBYLEX', key, from, '+', 'LIMIT', 0, limit)
-  call:load_members(wallet.tenant, wallet.name, names)
-  for _, name in ipairs(names) do
-    local member = call:member(wallet.tenant, wallet.name, name)
-    if member and member.active == 1 then follow(call, wallet, member, reason, cause) end
+  local wanted = {}
+  for i, name in ipairs(names) do wanted[i] = {wallet, name} end
+  for _, member in ipairs(call:load_members(wanted)) do
+    if member.active == 1 then follow(call, wallet, member, reason, cause) end
   end
   if #names == limit then return names[#names] end
 end
@@ -43,7 +43,8 @@ local function set_wallet_holds(call, wallet, holds, reason, cause)
   wallet.holds, wallet.dirty = holds, true
   if (before == 0) == (holds == 0) then return end
   cross(call, wallet, nil, before, reason, cause)
-  local cursor = page(call, wallet, '', INLINE, reason, cause)
+  -- Who joined in this very call is not listed yet: then all follow later.
+  local cursor = wallet.joined and '' or page(call, wallet, '', INLINE, reason, cause)
   if cursor then
     call.pending[#call.pending + 1] = cmsgpack.pack({wallet.tenant, wallet.name, cursor, reason, cause})
   end

@@ -21,10 +21,6 @@ local function fetch(command, key, fields)  -- HMGET of a key, or MGET without o
   return values
 end
 
-local function is_session(use) return string.sub(use[1], 1, 8) == 'session:' end
-
-local function session_field(item, use) return item.tenant .. '/' .. item.subscriber .. '/' .. use[1] end
-
 local Call = {}
 Call.__index = Call
 
@@ -45,73 +41,58 @@ local function member_key(tag, tenant, name, subscriber)
   return tag .. ':b:' .. tenant .. '/' .. name .. '/' .. subscriber
 end
 
--- Wallet: {currency, balance units, nanos, floor units, nanos, n, holds, status_version}
-function Call:wallet(tenant, name, packed)
-  local key = wallet_key(self.tag, tenant, name)
-  local found = self.wallets[key]
-  if found == nil then
-    packed = packed or redis.call('GET', key)
-    found = false
-    if packed then
-      local s = cmsgpack.unpack(packed)
-      found = {tenant = tenant, name = name, currency = s[1], bu = s[2], bn = s[3], fu = s[4], fn = s[5], n = s[6],
-        holds = s[7], version = s[8]}
-    end
-    self.wallets[key] = found
+-- Stored as {currency, balance units, nanos, floor units, nanos, n, holds, status_version}. No currency: no such wallet.
+local function read_wallet(tenant, name, packed)
+  local wallet = {tenant = tenant, name = name}
+  if packed then
+    local s = cmsgpack.unpack(packed)
+    wallet.currency, wallet.bu, wallet.bn, wallet.fu, wallet.fn = s[1], s[2], s[3], s[4], s[5]
+    wallet.n, wallet.holds, wallet.version = s[6], s[7], s[8]
   end
-  return found
+  return wallet
 end
 
--- Member: {assignment version, holds, status_version, active (1/0), {counter = value}}
-function Call:member(tenant, name, subscriber, packed)
-  local key = member_key(self.tag, tenant, name, subscriber)
-  local found = self.members[key]
-  if found == nil then
-    packed = packed or redis.call('GET', key)
-    found = false
-    if packed then
-      local s = cmsgpack.unpack(packed)
-      found = {subscriber = subscriber, assigned = s[1], holds = s[2], version = s[3], active = s[4], counters = s[5]}
-    end
-    self.members[key] = found
+-- Stored as {assignment version, holds, status_version, active (1/0), {counter = value}}. Assigned 0: never a member.
+local function read_member(subscriber, packed)
+  if not packed then
+    return {subscriber = subscriber, assigned = 0, holds = 0, version = 0, active = 0, counters = {}}
   end
-  return found
+  local s = cmsgpack.unpack(packed)
+  return {subscriber = subscriber, assigned = s[1], holds = s[2], version = s[3], active = s[4], counters = s[5]}
 end
 
-function Call:load_members(tenant, name, subscribers)
-  local keys = {}
-  for i, subscriber in ipairs(subscribers) do keys[i] = member_key(self.tag, tenant, name, subscriber) end
-  for i, packed in ipairs(fetch('MGET', nil, keys)) do self:member(tenant, name, subscribers[i], packed) end
-end
-
-function Call:load(request)
-  local keys = {}
-  for i, w in ipairs(request.wallets) do keys[i] = wallet_key(self.tag, w[1], w[2]) end
+function Call:load_wallets(pairs_of_names)  -- {{tenant, name}, ...} -> {wallet, ...}
+  local keys, wallets = {}, {}
+  for i, w in ipairs(pairs_of_names) do keys[i] = wallet_key(self.tag, w[1], w[2]) end
   for i, packed in ipairs(fetch('MGET', nil, keys)) do
-    self:wallet(request.wallets[i][1], request.wallets[i][2], packed)
+    wallets[i] = read_wallet(pairs_of_names[i][1], pairs_of_names[i][2], packed)
+    self.wallets[keys[i]] = wallets[i]
   end
-  keys = {}
-  for i, m in ipairs(request.members) do
-    local w = request.wallets[m[1]]
-    keys[i] = member_key(self.tag, w[1], w[2], m[2])
-  end
-  for i, packed in ipairs(fetch('MGET', nil, keys)) do
-    local w = request.wallets[request.members[i][1]]
-    self:member(w[1], w[2], request.members[i][2], packed)
-  end
+  return wallets
 end
 
-function Call:load_sessions(items)
+function Call:load_members(wanted)  -- {{wallet, subscriber}, ...} -> {member, ...}, each read once
+  local keys, members, missing = {}, {}, {}
+  for i, m in ipairs(wanted) do
+    keys[i] = member_key(self.tag, m[1].tenant, m[1].name, m[2])
+    if not self.members[keys[i]] then missing[#missing + 1] = i end
+  end
+  local missing_keys = {}
+  for j, i in ipairs(missing) do missing_keys[j] = keys[i] end
+  for j, packed in ipairs(fetch('MGET', nil, missing_keys)) do
+    local i = missing[j]
+    self.members[keys[i]] = read_member(wanted[i][2], packed)
+  end
+  for i, key in ipairs(keys) do members[i] = self.members[key] end
+  return members
+end
+
+function Call:load_sessions(fields)
   local wanted = {}
-  for _, item in ipairs(items) do
-    for _, use in ipairs(item.uses) do
-      if is_session(use) then
-        local field = session_field(item, use)
-        if not self.sessions[field] then
-          self.sessions[field] = {value = 0}
-          wanted[#wanted + 1] = field
-        end
-      end
+  for _, field in ipairs(fields) do
+    if not self.sessions[field] then
+      self.sessions[field] = {value = 0}
+      wanted[#wanted + 1] = field
     end
   end
   for generation = self.generation, self.oldest, -1 do
@@ -141,12 +122,12 @@ end
 
 function Call:save()
   for key, w in pairs(self.wallets) do
-    if w and w.dirty then
+    if w.dirty then
       redis.call('SET', key, cmsgpack.pack({w.currency, w.bu, w.bn, w.fu, w.fn, w.n, w.holds, w.version}))
     end
   end
   for key, m in pairs(self.members) do
-    if m and m.dirty then
+    if m.dirty then
       redis.call('SET', key, cmsgpack.pack({m.assigned, m.holds, m.version, m.active, m.counters}))
     end
   end

@@ -9,20 +9,29 @@ local function next_n(wallet)
   return wallet.n
 end
 
-local function counters_before(call, item, member)
-  local values = {}
-  for i, use in ipairs(item.uses) do
-    if is_session(use) then values[i] = call.sessions[session_field(item, use)].value
-    else values[i] = member.counters[use[1]] or 0 end
+-- The counters of an entry come as {key, numbers, key, numbers, ...}; numbers are add, low, high, step, residue_low and
+-- residue_high, packed: most entries have one or two counters, and tables are what such a call spends its time on.
+local NUMBERS = '<i8i8i8i8i8i8'
+
+local function is_session(key) return string.sub(key, 1, 8) == 'session:' end
+
+local function session_field(item, key) return item.wallet.tenant .. '/' .. item.member.subscriber .. '/' .. key end
+
+local function counters_before(call, item)
+  local values, uses = {}, item.uses
+  for i = 1, #uses, 2 do
+    local key = uses[i]
+    if is_session(key) then values[#values + 1] = call.sessions[session_field(item, key)].value
+    else values[#values + 1] = item.member.counters[key] or 0 end
   end
   return values
 end
 
-local function assumed(item, values)  -- use: {key, add, low, high, step, residue_low, residue_high}
-  for i, use in ipairs(item.uses) do
-    local v, step = values[i], use[5]
-    if v < use[3] or v > use[4] then return false end
-    if step > 0 and (v % step < use[6] or v % step > use[7]) then return false end
+local function assumed(uses, values)
+  for i, v in ipairs(values) do
+    local _, low, high, step, residue_low, residue_high = struct.unpack(NUMBERS, uses[2 * i])
+    if v < low or v > high then return false end
+    if step > 0 and (v % step < residue_low or v % step > residue_high) then return false end
   end
   return true
 end
@@ -33,33 +42,37 @@ local function forget_old(call, counters)  -- keys begin with their period's fir
   end
 end
 
-local function advance(call, item, member, values)
-  for i, use in ipairs(item.uses) do
-    local after = values[i] + use[2]
-    if is_session(use) then
-      local s = call.sessions[session_field(item, use)]
+local function advance(call, item, values)
+  local member = item.member
+  for i, v in ipairs(values) do
+    local key, after = item.uses[2 * i - 1], v + struct.unpack('<i8', item.uses[2 * i])
+    if is_session(key) then
+      local s = call.sessions[session_field(item, key)]
       s.value, s.dirty = after, true
     else
-      if not member.counters[use[1]] then forget_old(call, member.counters) end
-      member.counters[use[1]], member.dirty = after, true
+      if not member.counters[key] then forget_old(call, member.counters) end
+      member.counters[key], member.dirty = after, true
     end
   end
 end
 
-local function decide_usage(call, item, wallet, member)  -- answers a verdict, or nil and the present counters
-  local values = counters_before(call, item, member)
+local NONE = {}
+
+local function decide_usage(call, item)  -- answers a verdict, or nil and the present counters
+  local wallet = item.wallet
+  local values = item.uses and counters_before(call, item) or NONE
   local v = {fate = REFUSED, reason = SUSPENDED, bu = wallet.bu, bn = wallet.bn, counters = values}
-  local held = wallet.holds ~= 0 or without(member.holds, PARENT) ~= 0
-  if held and item.free == 0 then return v end
-  if item.refuse ~= 0 then v.reason = item.refuse; return v end
-  if not assumed(item, values) then return nil, values end
+  local held = wallet.holds ~= 0 or without(item.member.holds, PARENT) ~= 0
+  if held and not item.free then return v end
+  if item.refuse then v.reason = item.refuse; return v end
+  if not assumed(item.uses, values) then return nil, values end
   local au, an = sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn)
   if not positive(au, an) then au, an = 0, 0 end
   v.cu, v.cn = item.u, item.n
   if less(au, an, item.u, item.n) then v.cu, v.cn = au, an end
   v.fate, v.reason, v.n = RATED, 0, next_n(wallet)
   wallet.bu, wallet.bn = sub(wallet.bu, wallet.bn, v.cu, v.cn)
-  advance(call, item, member, values)
+  advance(call, item, values)
   check_floor(call, wallet, item.cause)
   return v
 end

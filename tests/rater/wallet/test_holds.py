@@ -169,3 +169,11 @@ async def test_who_joins_while_members_follow_is_told_at_once_and_only_once(wall
     await wallets.decide(usage("1", subscriber=MANY[0]), join("sim-99999"))
     await follow(wallets)
     assert (await wallets.crossings()).count(("suspended", "sim-99999")) == 1
+
+
+async def test_who_joins_in_the_very_call_in_which_the_wallet_crosses_follows_too(wallets: Wallets) -> None:
+    await wallets.opened("1", "sim-1")
+    await wallets.news()
+    await wallets.decide(join("sim-0"), join("sim-2"), usage("1"), usage("1", subscriber="sim-2"))
+    await follow(wallets)
+    assert await wallets.crossings() == [("suspended", ""), *(("suspended", f"sim-{number}") for number in range(3))]
