@@ -5,7 +5,8 @@ local INSUFFICIENT, LIMIT = 4, 5
 
 local function create(call, item)
   local wallet = item.wallet
-  wallet.currency, wallet.bu, wallet.bn, wallet.fu, wallet.fn = item.currency, item.u, item.n, item.floor_u, item.floor_n
+  wallet.currency, wallet.bu, wallet.bn = item.currency, item.u, item.n
+  wallet.fu, wallet.fn = item.floor_u, item.floor_n
   wallet.n, wallet.holds, wallet.version = 0, 0, 0
   local v = {fate = RATED, reason = 0, bu = 0, bn = 0, n = next_n(wallet)}
   check_floor(call, wallet, item.cause)

@@ -41,7 +41,7 @@ local function member_key(tag, tenant, name, subscriber)
   return tag .. ':b:' .. tenant .. '/' .. name .. '/' .. subscriber
 end
 
--- Stored as {currency, balance units, nanos, floor units, nanos, n, holds, status_version}. No currency: no such wallet.
+-- Stored as {currency, balance units, nanos, floor units, nanos, n, holds, status_version}; no currency, no such wallet
 local function read_wallet(tenant, name, packed)
   local wallet = {tenant = tenant, name = name}
   if packed then

@@ -2,7 +2,8 @@
 
 local USAGE = 0
 local RATED, REFUSED = 0, 1
-local SUSPENDED = 1
+local SUSPENDED, AMOUNT_LIMIT = 1, 6
+local COUNTER_MAX = 9007199254740991  -- 2^53 - 1: beyond, a Lua number is not exact
 
 local function next_n(wallet)
   wallet.n, wallet.dirty = wallet.n + 1, true
@@ -27,13 +28,15 @@ local function counters_before(call, item)
   return values
 end
 
-local function assumed(uses, values)
+local function assumed(uses, values)  -- whether the rating holds; whether a counter would grow too large
+  local full = false
   for i, v in ipairs(values) do
-    local _, low, high, step, residue_low, residue_high = struct.unpack(NUMBERS, uses[2 * i])
+    local more, low, high, step, residue_low, residue_high = struct.unpack(NUMBERS, uses[2 * i])
     if v < low or v > high then return false end
     if step > 0 and (v % step < residue_low or v % step > residue_high) then return false end
+    full = full or v > COUNTER_MAX - more
   end
-  return true
+  return true, full
 end
 
 local function forget_old(call, counters)  -- keys begin with their period's first day, so they sort by time
@@ -65,7 +68,9 @@ local function decide_usage(call, item)  -- answers a verdict, or nil and the pr
   local held = wallet.holds ~= 0 or without(item.member.holds, PARENT) ~= 0
   if held and not item.free then return v end
   if item.refuse then v.reason = item.refuse; return v end
-  if not assumed(item.uses, values) then return nil, values end
+  local still, full = assumed(item.uses, values)
+  if not still then return nil, values end
+  if full then v.reason = AMOUNT_LIMIT; return v end
   local au, an = sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn)
   if not positive(au, an) then au, an = 0, 0 end
   v.cu, v.cn = item.u, item.n

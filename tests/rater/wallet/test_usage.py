@@ -145,6 +145,17 @@ async def test_counters_advance_by_all_of_it_though_money_ran_out(wallets: Walle
     assert second.counters == (700, 70)
 
 
+async def test_a_counter_stays_where_it_is_exact(wallets: Wallets) -> None:
+    await wallets.opened("10")
+    first, over, fits, again = await wallets.decide(
+        *(usage("1", uses=(counting("2026-11-01:c", add),)) for add in (2**53 - 2, 2, 1, 0))
+    )
+    assert (over.fate, over.reason, over.n) == (Fate.REFUSED, Reason.AMOUNT_LIMIT, 0)
+    assert (first.fate, fits.fate, again.fate) == (Fate.RATED,) * 3
+    assert again.counters == (2**53 - 1,)
+    assert await wallets.balance() == amount("7")
+
+
 async def test_counters_of_one_batch_follow_each_other(wallets: Wallets) -> None:
     await wallets.opened("10", "sim-1", "sim-2")
     use = counting("session:s:used", 5)
