@@ -51,8 +51,6 @@ class Intake(Service):
         self._clock_ms = clock_ms
         self._conveyor = Conveyor(pipeline, sink, self._acknowledge, on_charged, beside)
         self._doors: dict[TopicPartition, Door] = {}
-        #: Held while fetching; a rebalance takes it to keep new batches out.
-        self._turn = asyncio.Lock()
         self._lag_at = 0.0
         self._fed = asyncio.Event()
         #: When everything fetched was last acknowledged and nothing more was there, by intake's clock.
@@ -77,10 +75,10 @@ class Intake(Service):
         try:
             async with self._conveyor:
                 while not self.should_stop:
-                    async with self._turn:
-                        batch = await self._fetch()
-                        if batch.events:
-                            await self._conveyor.put(batch)
+                    # The conveyor counts a batch as under way before anything else runs, a rebalance included.
+                    batch = await self._fetch()
+                    if batch.events:
+                        await self._conveyor.put(batch)
                     if not batch.events and self._conveyor.is_idle:
                         self.clear_ms = batch.now_ms
                     self._conveyor.check()
@@ -112,17 +110,26 @@ class Intake(Service):
             # The partition went to another worker. It gets these events again and finds their verdicts.
             log.warning("offsets not committed, another worker has the partitions: %s", error)
 
+    @property
+    def partitions(self) -> frozenset[TopicPartition]:
+        """The partitions this worker reads at the moment."""
+        assigned: frozenset[TopicPartition] = self._consumer.assignment()
+        return assigned
+
     async def settle_before_revoke(self) -> None:
-        """Let everything under way be delivered and committed, with nothing new coming in."""
-        async with self._turn:
-            await self._conveyor.drain()
+        """Let everything under way be delivered and committed.
+
+        Nothing new comes in meanwhile: aiokafka hands out no records from before this call until partitions are
+        assigned anew. Don't wait for a fetch here: it may be waiting for that assignment.
+        """
+        await self._conveyor.drain()
 
     async def _measure_lag(self) -> None:
         now = time.monotonic()
         if now - self._lag_at < LAG_EVERY_S:
             return
         self._lag_at = now
-        for partition in self._consumer.assignment():
+        for partition in self.partitions:
             end = self._consumer.highwater(partition)
             if end is not None:
                 behind = end - await self._consumer.position(partition)

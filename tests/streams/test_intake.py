@@ -1,0 +1,104 @@
+"""Workers of one group share the partitions while usage comes in, and no event is lost or decided twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from rater.money import parse_nanos
+from rater.settings import KafkaSettings, Settings
+from rater.wallet.store import WalletStore
+from streams.embedded.kafka import KafkaServer
+from streams.intake import Intake
+from streams.kafka import KafkaSink, create_topics
+from streams.topics import ALL
+from tests.rater.pipeline.conftest import NOW_MS, Bench, message
+
+PARTITIONS = 4
+SIMS = 8
+
+
+@pytest.fixture
+async def settings(kafka: KafkaServer, request: pytest.FixtureRequest) -> Settings:
+    name = request.node.name.replace("[", "-").rstrip("]")
+    made = Settings(
+        kafka=KafkaSettings(
+            bootstrap=kafka.bootstrap, usage_topic=name, group=name, prefix=f"{name}.", partitions=PARTITIONS
+        )
+    )
+    await create_topics(kafka.bootstrap, [name, *(made.kafka.prefix + topic for topic in ALL)], PARTITIONS)
+    return made
+
+
+@pytest.fixture
+async def bench(redis: Any) -> Bench:
+    made = Bench(redis, await WalletStore.open(redis, shards=4))
+    await made.wallet("w", "1000.00", *(f"sim-{number}" for number in range(SIMS)))
+    return made
+
+
+@contextlib.asynccontextmanager
+async def worker(settings: Settings, bench: Bench) -> AsyncIterator[Intake]:
+    sink = KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix)
+    await sink.start()
+    intake = Intake(settings, await bench.pipeline(), sink, lambda: NOW_MS)
+    await intake.start()
+    try:
+        yield intake
+    finally:
+        await asyncio.wait_for(intake.stop(), 30)
+        await sink.close()
+
+
+async def read_back(settings: Settings, topic: str, count: int) -> list[dict[str, Any]]:
+    """The first `count` messages of a topic the engine wrote."""
+    consumer = AIOKafkaConsumer(
+        settings.kafka.prefix + topic,
+        bootstrap_servers=settings.kafka.bootstrap,
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    try:
+        found: list[dict[str, Any]] = []
+        while len(found) < count:
+            fetched = await consumer.getmany(timeout_ms=1000)
+            found += [orjson.loads(record.value) for records in fetched.values() for record in records]
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def test_partitions_are_shared_out_anew_while_usage_trickles_in(settings: Settings, bench: Bench) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap)
+    await producer.start()
+    sent = 0
+    shared = asyncio.Event()
+
+    async def trickle() -> None:
+        nonlocal sent
+        while not shared.is_set():
+            event = message(str(sent), f"sim-{sent % SIMS}")
+            await producer.send_and_wait(settings.kafka.usage_topic, event, partition=sent % PARTITIONS)
+            sent += 1
+            await asyncio.sleep(0.02)
+
+    feeding = asyncio.create_task(trickle())
+    async with worker(settings, bench) as first, contextlib.AsyncExitStack() as stack:
+        while not first.partitions:
+            await asyncio.sleep(0.05)
+        second = await stack.enter_async_context(worker(settings, bench))
+        while len(first.partitions) != len(second.partitions) or first.partitions & second.partitions:
+            await asyncio.sleep(0.05)
+        shared.set()
+        await feeding
+        rated = await read_back(settings, "rated", sent)
+    await producer.stop()
+    assert {record["id"] for record in rated} == {str(number) for number in range(sent)}
+    paid = parse_nanos("1000.00") - await bench.balance_nanos("w")
+    assert paid == sent * parse_nanos("0.10"), "each event is paid once, whichever worker had it"
