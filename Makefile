@@ -20,6 +20,8 @@ test: ## every test, with the real servers it needs
 check: ## style, strict types and the tests that take seconds
 	@scripts/check
 
-bench: ## events per second, by door
+bench: ## what an event costs, by part and door, with the ledger checked (ARGS=--help)
 	@scripts/setup run
+	@scripts/need java openjdk-17-jre-headless
+	@scripts/need mvn maven
 	@.venv/bin/python -m benchmarks $(ARGS)

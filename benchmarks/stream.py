@@ -1,0 +1,117 @@
+"""Part 5: the Kafka door beside the naked floor, in turn on the same events. Part 6: produce to suspend.
+
+Before each round both processes are stopped (SIGSTOP) and the round's events are put on the topic; then one after the
+other gets the machine for itself and works them off. A time ends when the group has committed everything, so rated
+records are delivered by then. Stopped processes cost nothing, and caches stay warm from round to round.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from benchmarks.figures import Part
+from benchmarks.latency import latency
+from benchmarks.processes import cpu_s, find, redis_cpu_s
+from benchmarks.run import Run
+from benchmarks.stage import Stage, open_stage, stage_settings, working
+from benchmarks.traffic import fleet, traffic
+from streams.embedded.kafka import KafkaServer
+
+
+@dataclass(frozen=True)
+class Lap:
+    """What one process took for one round: seconds, and processor microseconds an event by process."""
+
+    events: int
+    seconds: float
+    process_us: float
+    redis_us: float
+    broker_us: float
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
+        return self.events / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """All processes together."""
+        return self.process_us + self.redis_us + self.broker_us
+
+
+async def kafka(run: Run) -> Part:
+    """The worker as it is by default, and with ClickHouse left to another worker."""
+    part = Part(f"Kafka door, {run.sizes.stream_events:,} events a round on {run.sizes.stream_wallets:,} wallets")
+    with ExitStack() as stack:
+        bootstrap, broker = run.settings.kafka.bootstrap, None
+        if run.settings.engine.mode == "embedded":
+            server = stack.enter_context(KafkaServer(run.folder / "kafka"))
+            bootstrap, broker = server.bootstrap, find("kafka.Kafka", str(run.folder / "kafka"))
+        for writer in (True, False):
+            name = "writer" if writer else "no-writer"
+            settings = stage_settings(run, name, bootstrap, writer=writer)
+            async with open_stage(settings) as stage:
+                await stage.load(fleet(run.sizes.stream_wallets, name))
+                async with working(stage):
+                    await _rounds(part, run, stage, name, broker)
+                    await latency(part, run, stage, name)
+                    part.faults += [f"{name}: {fault}" for fault in await stage.faults()]
+    return part
+
+
+async def _rounds(part: Part, run: Run, stage: Stage, name: str, broker: int | None) -> None:
+    pids = [pid for pid in (stage.floor, stage.worker) if pid]
+    await stage.send(traffic("warm-up", max(500, run.sizes.stream_events // 10), run.sizes.stream_wallets, 0, name))
+    for pid in pids:
+        await stage.committed(pid)
+    laps: dict[int, list[Lap]] = {pid: [] for pid in pids}
+    for number in range(run.sizes.runs):
+        sent = traffic(f"round-{number}", run.sizes.stream_events, run.sizes.stream_wallets, number, name)
+        try:
+            _signal(signal.SIGSTOP, *pids)
+            await stage.send(sent)
+            for pid in pids if number % 2 == 0 else pids[::-1]:
+                laps[pid].append(await _lap(stage, pid, broker, len(sent.messages)))
+        finally:
+            _signal(signal.SIGCONT, *pids)
+    if stage.floor:
+        _signal(signal.SIGSTOP, stage.floor)
+    _report(part, name, laps[stage.worker], laps.get(stage.floor, []))
+
+
+async def _lap(stage: Stage, pid: int, broker: int | None, events: int) -> Lap:
+    """Let one process go until it has committed everything."""
+    redis = stage.parts.redis
+    before = cpu_s(pid), await redis_cpu_s(redis), cpu_s(broker)
+    started = time.perf_counter()
+    _signal(signal.SIGCONT, pid)
+    await stage.committed(pid)
+    seconds = time.perf_counter() - started
+    _signal(signal.SIGSTOP, pid)
+    after = cpu_s(pid), await redis_cpu_s(redis), cpu_s(broker)
+    used = [(end - start) / events * 1e6 for start, end in zip(before, after, strict=True)]
+    return Lap(events, seconds, *used)
+
+
+def _report(part: Part, name: str, engine: list[Lap], floor: list[Lap]) -> None:
+    title = "engine" if name == "writer" else "engine, ClickHouse elsewhere"
+    part.add(title, "events/s", *(lap.rate for lap in engine))
+    if floor:
+        pairs = list(zip(engine, floor, strict=True))
+        part.add("  the floor beside it", "events/s", *(lap.rate for lap in floor))
+        part.add("  of the floor's rate", "ratio", *(ours.rate / bare.rate for ours, bare in pairs))
+        part.add("  of the floor's processor", "ratio", *(ours.cpu_us / bare.cpu_us for ours, bare in pairs))
+    for who, laps in (("engine", engine), ("floor", floor)):
+        if laps:
+            each = [lap.process_us for lap in laps], [lap.redis_us for lap in laps], [lap.broker_us for lap in laps]
+            for what, values in zip(("process", "Redis", "broker"), each, strict=True):
+                part.add(f"  {who}: {what} processor", "us/event", *values)
+
+
+def _signal(number: signal.Signals, *pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, number)
