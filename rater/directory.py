@@ -81,26 +81,30 @@ class Directory:
     async def resolve(self, usages: Sequence[Usage]) -> list[Subscriber | None]:
         """The subscriber of each event. Unknown ones are not cached: they may be added any moment."""
         keys = [_lookup_key(usage) for usage in usages]
-        missing = {key for key in keys if key not in self._cache}
+        # Held here, not read from the cache at the end: while we wait others may forget, and the cache drops its oldest.
+        found = {key: self._cache.get(key) for key in keys}
+        missing = [key for key, subscriber in found.items() if subscriber is None]
         if missing:
-            await self._fetch(list(missing))
-        return [self._cache.get(key) for key in keys]
+            found |= await self._fetch(missing)
+        return [found[key] for key in keys]
 
-    async def _fetch(self, keys: Sequence[_Key]) -> None:
+    async def _fetch(self, keys: Sequence[_Key]) -> dict[_Key, Subscriber]:
         aliases = [key for key in keys if key[1] != "subscriber"]
         ids = {key: key[2] for key in keys if key[1] == "subscriber"}
         if aliases:
-            found = await self._get([_alias_key(*key) for key in aliases])
-            ids |= {key: name.decode() for key, name in zip(aliases, found, strict=True) if name is not None}
+            names = await self._get([_alias_key(*key) for key in aliases])
+            ids |= {key: name.decode() for key, name in zip(aliases, names, strict=True) if name is not None}
         entries = await self._get([_entry_key(key[0], name) for key, name in ids.items()])
+        fetched = {}
         for key, entry in zip(ids, entries, strict=True):
             # A tenant's name is part of the key; a name made up to look like another tenant's key finds nothing.
             if entry is not None and (subscriber := _decode(entry)).tenant == key[0]:
-                self._cache[key] = subscriber
+                self._cache[key] = fetched[key] = subscriber
                 self._names.setdefault((subscriber.tenant, subscriber.id), set()).add(key)
         while len(self._cache) > CACHE_MAX:
             _, oldest = self._cache.popitem(last=False)
             self.forget(oldest.tenant, oldest.id)
+        return fetched
 
     async def _get(self, keys: Sequence[str]) -> list[bytes | None]:
         if not keys:

@@ -191,3 +191,24 @@ async def test_a_move_that_cannot_be_is_refused(wallets: Wallets, sim: str, to: 
     with pytest.raises(WalletError, match=says):
         await directory(wallets).move("t", sim, to, now_ms=NOW_MS)
     assert await directory(wallets).get("t", "sim-1") == SIM
+
+
+async def test_a_known_sim_is_found_though_it_leaves_the_cache_meanwhile(
+    wallets: Wallets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its usage would be parked as that of an unknown SIM."""
+    new = Subscriber("t", "sim-2", 1, (HERE,), iccid="new")
+    await directory(wallets).add([new], now_ms=NOW_MS)
+    events = [event(iccid="8900"), event(iccid="new")]
+
+    worker = directory(wallets)
+    await worker.resolve(events[:1])
+    resolving = asyncio.create_task(worker.resolve(events))
+    await asyncio.sleep(0)
+    worker.forget("t", "sim-1")
+    assert await resolving == [SIM, new], "somebody else forgot it"
+
+    monkeypatch.setattr("rater.directory.CACHE_MAX", 1)
+    worker = directory(wallets)
+    await worker.resolve(events[:1])
+    assert await worker.resolve(events) == [SIM, new], "the cache dropped its oldest"
