@@ -81,7 +81,7 @@ class Directory:
     async def resolve(self, usages: Sequence[Usage]) -> list[Subscriber | None]:
         """The subscriber of each event. Unknown ones are not cached: they may be added any moment."""
         keys = [_lookup_key(usage) for usage in usages]
-        # Held here, not read from the cache at the end: while we wait others may forget, and the cache drops its oldest.
+        # Held here, not read from the cache at the end: meanwhile others forget, and the cache drops its oldest.
         found = {key: self._cache.get(key) for key in keys}
         missing = [key for key, subscriber in found.items() if subscriber is None]
         if missing:
@@ -128,6 +128,13 @@ class Directory:
             if assignment.from_ms <= at_ms:
                 return assignment
         return None
+
+    @staticmethod
+    def assignment_as_of(subscriber: Subscriber, version: int, at_ms: int) -> Assignment | None:
+        """What `assignment` answered at an earlier version: each version since then added one at the end."""
+        known = len(subscriber.assignments) - (subscriber.version - version)
+        then = msgspec.structs.replace(subscriber, assignments=subscriber.assignments[:known])
+        return Directory.assignment(then, at_ms)
 
     async def get(self, tenant: str, subscriber: str) -> Subscriber | None:
         """A subscriber by its own id, past the cache."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rater.catalogue import Catalogue
+from rater.directory import Directory
 from rater.errors import CatalogueError
 from rater.pipeline.batch import Payer, Rated
 from rater.rating.rate import rate
@@ -40,14 +41,19 @@ class Catalogues:
         return self._known[name]
 
     async def restore(self, event: Rated) -> None:
-        """Give a redelivered event the plan, tariff and charge of the catalogue that decided it."""
+        """Give a redelivered event the assignment, plan, tariff and charge it was decided by; safe to repeat."""
         decision, payer = event.decision, event.payer
-        if decision is None or decision.catalogue == self.current.digest[:NAME_BYTES]:
+        if decision is None:
+            return
+        is_current = decision.catalogue == self.current.digest[:NAME_BYTES]
+        if is_current and decision.subscriber_version == payer.subscriber.version:
             return
         catalogue = await self.get(decision.catalogue)
-        plan = catalogue.plan(payer.assignment.plan, event.usage.start_ms)
+        subscriber, start_ms = payer.subscriber, event.usage.start_ms
+        assignment = Directory.assignment_as_of(subscriber, decision.subscriber_version, start_ms) or payer.assignment
+        plan = catalogue.plan(assignment.plan, start_ms)
         if plan is None:
-            raise CatalogueError(f'catalogue {decision.catalogue.hex()} has no plan "{payer.assignment.plan}"')
-        event.payer = Payer(payer.subscriber, payer.assignment, plan, catalogue.tariff(plan.tariff))
+            raise CatalogueError(f'catalogue {decision.catalogue.hex()} has no plan "{assignment.plan}"')
+        event.payer = Payer(subscriber, assignment, plan, catalogue.tariff(plan.tariff))
         event.charge = rate(event.payer.tariff, event.usage, {}, event.payer.zone)
         event.assumed = (0,) * len(event.charge.uses)

@@ -48,7 +48,8 @@ class Charger:
             elif event.charge.uses:
                 self._counters_of(event).unrate(event.charge.uses)
         await self._send_all([event for event in events if event.is_open], work.batch.now_ms)
-        for event in events:
+        # All of the batch: what a try before this one decided was not restored if that one failed on its way.
+        for event in work.rated():
             if event.is_redelivery:
                 await self._past.restore(event)
 
@@ -121,7 +122,7 @@ class Charger:
         for event, stale in again:
             self._learn(event, stale)
         if any(stale.why == "assignment" for _, stale in again):
-            await self._resolve_again(again, now_ms)
+            await self._resolve_again([one for one in again if one[0].payer.subscriber.id in wrong], now_ms)
         for event in rated_anew:
             if event.is_open:
                 self._rate_settled(event, self._counters_of(event))

@@ -35,13 +35,20 @@ class Recall:
         for shard, found in moved.items():
             await self._ask_shard(shard, found)
         # After the shards were asked: that also brings the store's view of what they have dropped up to date.
-        old: defaultdict[str, list[Rated]] = defaultdict(list)
+        old: defaultdict[int, list[Rated]] = defaultdict(list)
         for event, asked in zip(events, shards, strict=True):
             dropped_before_ms = max(self._store.slow_lane_before_ms(shard) for shard in asked)
             # It was decided after its start, give or take what clocks may differ.
             if event.is_open and event.usage.start_ms - self._future_ms < dropped_before_ms:
-                old[event.usage.tenant].append(event)
-        for tenant, found in old.items():
+                old[asked[0]].append(event)
+        forgotten: defaultdict[str, list[Rated]] = defaultdict(list)
+        for shard, found in old.items():
+            # It may have come late and been decided lately: then a redelivery is told from a duplicate by its token.
+            await self._ask_shard(shard, found)
+            for event in found:
+                if event.is_open:
+                    forgotten[event.usage.tenant].append(event)
+        for tenant, found in forgotten.items():
             await self._ask_clickhouse(tenant, found)
 
     def _shards(self, event: Rated) -> list[int]:

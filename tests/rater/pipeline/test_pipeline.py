@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from rater.directory import Assignment, Directory
+from rater.errors import CatalogueError
 from rater.money import parse_nanos
 from rater.pipeline.batch import Door
 from rater.pipeline.settle import Outputs
@@ -108,6 +109,34 @@ async def test_a_redelivery_after_a_new_catalogue_is_rebuilt_under_the_old_one(b
     first = await (await bench.pipeline(price="1.00")).process(batch)
     again = await (await bench.pipeline(price="2.00")).process(batch)
     assert again.messages == first.messages
+
+
+async def test_a_redelivery_after_a_move_is_rebuilt_as_it_was_decided(bench: Bench) -> None:
+    """Also if the move is dated back before the event: its record names who was charged then."""
+    await bench.wallet("old", "10.00", "sim-1")
+    await bench.wallet("new", "10.00")
+    batch = bench.batch(usage("1"))
+    first = await (await bench.pipeline()).process(batch)
+    await bench.directory.move("t", "sim-1", Assignment(0, "new", "new", "payg", "EUR"), now_ms=NOW_MS)
+    again = await (await bench.pipeline()).process(batch)
+    assert again.messages == first.messages
+    assert await bench.balance_nanos("new") == parse_nanos("10.00")
+
+
+async def test_a_redelivery_is_rebuilt_though_redis_went_away_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage is repeated after a lost connection; what the first try found decided is not forgotten."""
+    await bench.wallet("w", "10.00", "sim-1")
+    batch = bench.batch(usage("1"))
+    first = await (await bench.pipeline(price="1.00")).process(batch)
+    pipeline = await bench.pipeline(price="2.00")
+    work = await pipeline.prepare(batch)
+    with monkeypatch.context() as away:
+        away.setattr("rater.pipeline.catalogues.KEY", "rater:meta")
+        with pytest.raises(CatalogueError):
+            await pipeline.charge(work)
+    assert pipeline.settle(await pipeline.charge(work)).messages == first.messages
 
 
 async def test_the_last_event_takes_what_is_left_and_the_next_is_refused(bench: Bench) -> None:
@@ -233,3 +262,21 @@ async def test_ids_that_redis_forgot_are_found_in_clickhouse(bench: Bench, fresh
         (Fate.RATED, Reason.NONE),
     ]
     assert await bench.balance_nanos("w") == parse_nanos("8.00")
+
+
+async def test_a_late_event_that_comes_again_is_a_redelivery_even_if_clickhouse_has_it(bench: Bench) -> None:
+    """A crash may leave a part of its records delivered; as a duplicate it would never get the others."""
+    await bench.wallet("w", "10.00", "sim-1")
+    for shard in range(bench.store.shards):
+        for now_ms in (NOW_MS, NOW_MS + 1, NOW_MS + 2):
+            await bench.store.rotate(shard, now_ms=now_ms, window_ms=1, safe_ms=NOW_MS + 10)
+    in_clickhouse: dict[tuple[str, str], str] = {}
+
+    async def old_ids(tenant: str, ids: Any) -> dict[tuple[str, str], str]:
+        return in_clickhouse
+
+    pipeline = await bench.pipeline(old_ids=old_ids)
+    first = await pipeline.process(bench.batch(usage("1")))
+    in_clickhouse["feed", "1"] = records(first)[0]["fingerprint"]
+    again = await pipeline.process(bench.batch(usage("1")))
+    assert again.messages == first.messages
