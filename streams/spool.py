@@ -46,10 +46,10 @@ class SpoolSink:
         with _locked(self._folder / topic) as folder:
             segments = _segments(folder)
             path = segments[-1] if segments else folder / "00000000.jsonl"
-            if path.exists() and path.stat().st_size >= self._segment_bytes:
+            # Before the segment is closed: readers stop before half a line, and would never reach the next segment.
+            if path.exists() and _cut_torn_tail(path) >= self._segment_bytes:
                 path = folder / f"{int(path.stem) + 1:08d}.jsonl"
-            with path.open("a+b", buffering=0) as file:
-                _cut_torn_tail(file.fileno())
+            with path.open("ab", buffering=0) as file:
                 view = memoryview(data)
                 while view:
                     view = view[os.write(file.fileno(), view) :]
@@ -68,15 +68,17 @@ def _locked(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def _cut_torn_tail(file: int) -> None:
-    size = os.fstat(file).st_size
-    end = size
-    while end and os.pread(file, 1, end - 1) != b"\n":
-        start = max(0, end - 65536)
-        found = os.pread(file, end - start, start).rfind(b"\n")
-        end = start + found + 1 if found >= 0 else start
-    if end != size:
-        os.ftruncate(file, end)
+def _cut_torn_tail(path: Path) -> int:
+    """Cut off half a line at the end; answers the size that is left."""
+    with path.open("r+b", buffering=0) as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+            start = max(0, end - 65536)
+            found = os.pread(file.fileno(), end - start, start).rfind(b"\n")
+            end = start + found + 1 if found >= 0 else start
+        if end != size:
+            file.truncate(end)
+        return end
 
 
 class SpoolSource:

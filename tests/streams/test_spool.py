@@ -52,6 +52,17 @@ async def test_half_a_line_of_a_killed_writer_is_never_read_and_is_cut_off(tmp_p
     assert segment.read_bytes() == b"whole\nnext\n"
 
 
+async def test_half_a_line_does_not_close_its_segment_where_readers_would_wait_for_its_end(tmp_path: Path) -> None:
+    sink, source = SpoolSink(tmp_path, segment_bytes=10), SpoolSource(tmp_path, "reader")
+    await sink.publish({"rated": _pairs(b"one")})
+    (segment,) = (tmp_path / "rated").glob("*.jsonl")
+    with segment.open("ab") as file:
+        file.write(b"torn, and past the size of a segment")
+    await sink.publish({"rated": _pairs(b"two", b"three")})
+    await sink.publish({"rated": _pairs(b"four")})
+    assert await _read_all(source) == [b"one", b"two", b"three", b"four"]
+
+
 async def test_writers_at_the_same_time_keep_lines_whole(tmp_path: Path) -> None:
     sinks = [SpoolSink(tmp_path, segment_bytes=4096) for _ in range(4)]
     values = [[f"{writer}-{number}".encode() * 50 for number in range(50)] for writer in range(4)]
