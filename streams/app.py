@@ -18,7 +18,7 @@ from rater.pipeline.batch import Door
 from rater.settings import Settings
 from streams.commands import CommandDesk
 from streams.engine import Engine, open_engine
-from streams.intake import Intake
+from streams.intake import HEARTBEAT_MS, SESSION_MS, Intake
 from streams.metrics import serve
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,8 @@ def create_app(settings: Settings) -> faust.App:
         topic_disable_leader=True,
         topic_partitions=settings.kafka.partitions,
         topic_allow_declare=False,
+        broker_session_timeout=SESSION_MS / 1000,
+        broker_heartbeat_interval=HEARTBEAT_MS / 1000,
         store="memory://",
     )
     service = EngineService(settings, beacon=app.beacon)

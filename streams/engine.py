@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -173,6 +174,23 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         tasks = [publisher.run(), writer.run()] if settings.clickhouse.writer else [publisher.run()]
         crew = await stack.enter_async_context(Crew(*tasks))
         yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, writer, crew)
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[ClickHouse]:
+    """ClickHouse, for questions. Embedded, what commands left on the topics is written first; else workers do that."""
+    async with AsyncExitStack() as stack:
+        socket = None
+        if settings.engine.mode == "embedded":
+            embedded = await stack.enter_async_context(EmbeddedParts(settings.data))
+            socket = await asyncio.to_thread(lambda: embedded.clickhouse_socket)
+        clickhouse = await open_clickhouse(settings.clickhouse.url, socket)
+        stack.push_async_callback(clickhouse.close)
+        if settings.engine.mode == "embedded":
+            writer = Writer(SpoolSource(topics_folder(settings), WRITER_GROUP), clickhouse)
+            while await writer.write_once(0):
+                pass
+        yield clickhouse
 
 
 async def publish_outbox(parts: Parts) -> None:

@@ -125,8 +125,13 @@ def read_records(path: Path) -> Iterator[bytes]:
 
 def count_records(path: Path) -> int:
     """How many records a file holds, for the progress bar; lines are counted, not read."""
+    lines, end = 0, b"\n"
     with _open(path) as file:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            lines += chunk.count(b"\n")
+            end = chunk[-1:]
+    header = ".csv" in path.suffixes
+    return lines + (end != b"\n") - header
 
 
 def _open(path: Path) -> BinaryIO:

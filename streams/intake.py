@@ -29,6 +29,9 @@ from streams.topics import Sink
 
 log = logging.getLogger(__name__)
 
+#: A worker that died is missed after this time (the least a broker allows by default), then others take its partitions.
+SESSION_MS = 6_000
+HEARTBEAT_MS = 2_000
 #: How long one fetch waits for events; only a rebalance waits for it, a waiting event ends it at once.
 FETCH_MS = 200
 LAG_EVERY_S = 5.0
@@ -64,6 +67,8 @@ class Intake(Service):
             group_id=kafka.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=600_000,
             max_partition_fetch_bytes=2 * 1024 * 1024,
         )
@@ -84,6 +89,9 @@ class Intake(Service):
                     self._conveyor.check()
                     await self._measure_lag()
                 await self._conveyor.drain()
+        except Exception:
+            log.critical("intake stops: what follows a failed batch must not be acknowledged", exc_info=True)
+            raise
         finally:
             self._fed.set()
 

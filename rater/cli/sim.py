@@ -16,6 +16,8 @@ from rater.settings import Settings
 
 tenant_option = click.option("--tenant", required=True, help="Whose SIM it is.")
 from_option = click.option("--from", "from_text", default="", help="From when on, RFC 3339 with zone; now if left out.")
+#: A SIM that is added pays from the beginning of time, unless said otherwise: its usage may be older than its entry.
+for_ever_option = click.option("--from", "from_text", default="1970-01-01T00:00:00Z", help="From when on; for ever.")
 
 
 @click.group()
@@ -44,7 +46,7 @@ def _instant_ms(text: str, now_ms: int) -> int:
 @click.option("--iccid", default="")
 @click.option("--imsi", default="")
 @click.option("--msisdn", default="")
-@from_option
+@for_ever_option
 @click.pass_obj
 def add(
     settings: Settings, tenant: str, name: str, wallet: str, plan: str, account: str, iccid: str, imsi: str,

@@ -130,7 +130,9 @@ def show(settings: Settings, tenant: str, name: str, as_json: bool) -> None:
         click.echo(orjson.dumps(fields))
         return
     click.echo(_describe(state))
-    click.echo(f"{len(members)} SIMs{': ' + ', '.join(members[:5]) if members else ''}{' ...' if members[5:] else ''}")
+    click.echo(
+        f"{len(members)} SIM{'s' if len(members) != 1 else ''}{': ' + ', '.join(members[:5]) if members else ''}{' ...' if members[5:] else ''}"
+    )
 
 
 @wallet.command()

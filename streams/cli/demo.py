@@ -23,8 +23,8 @@ EVENTS = 210_000
 
 NEXT = (
     "make run                                          # again: every event is a duplicate, nothing is charged",
-    "rater parked list                                 # events that wait for a repair",
-    "rater wallet history --tenant {tenant} {wallet}",
+    ".venv/bin/rater parked list                                 # events that wait for a repair",
+    ".venv/bin/rater wallet history --tenant {tenant} {wallet}",
 )
 
 
@@ -58,7 +58,7 @@ async def file_demo(settings: Settings, *, as_json: bool, events: int) -> None:
     async with open_engine(settings, kafka=False) as engine:
         await load_sample_wallets(engine, folder)
         fed = await feed_files(engine, [folder / name for name in RECORDS], settings.intake.tenant)
-        summary = await gather(engine, fed)
+        summary = await gather(engine.clickhouse, settings, fed)
     show(summary, as_json=as_json, next_commands=next_commands(summary.first_suspends))
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from rich.console import Console
 from rich.table import Table
 
 from rater.money import format_nanos
 from rater.settings import Settings
+from streams.cli.report import wide_console
 from streams.clickhouse.queries import wallet_history
 from streams.clickhouse.server import Row
-from streams.engine import open_clickhouse_of, open_parts
+from streams.engine import open_ledger
 
 
 def show(settings: Settings, tenant: str, wallet: str, count: int) -> None:
     """Print the table."""
 
     async def main() -> list[Row]:
-        async with open_parts(settings) as parts, open_clickhouse_of(parts) as clickhouse:
+        async with open_ledger(settings) as clickhouse:
             return await wallet_history(clickhouse, tenant, wallet, count)
 
     table = Table("n", "when (UTC)", "what", "cause", "amount", "balance after", title=f"{tenant}/{wallet}")
@@ -28,4 +28,4 @@ def show(settings: Settings, tenant: str, wallet: str, count: int) -> None:
         sign = -1 if row["kind"] in ("usage", "debit", "force") else 1
         amount, after = format_nanos(sign * int(row["amount_nanos"])), format_nanos(int(row["balance_after_nanos"]))
         table.add_row(f"{row['epoch']}.{row['n']}", when, row["kind"], row["cause"], amount, after)
-    Console().print(table)
+    wide_console().print(table)

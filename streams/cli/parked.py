@@ -8,16 +8,15 @@ from collections import Counter
 
 import click
 import orjson
-from rich.console import Console
 from rich.table import Table
 
 from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.settle import Tally
 from rater.settings import Settings
-from streams.cli.report import fate_lines
+from streams.cli.report import fate_lines, wide_console
 from streams.clickhouse.queries import parked_unresolved
 from streams.clickhouse.server import Row
-from streams.engine import Engine, open_engine
+from streams.engine import Engine, open_engine, open_ledger
 
 #: Events replayed in one batch.
 REPLAY_EVENTS = 1000
@@ -37,8 +36,8 @@ def list_parked(settings: Settings, tenant: str | None, reason: str | None, as_j
     """What waits, and what to repair."""
 
     async def main() -> list[Row]:
-        async with open_engine(settings, kafka=settings.engine.mode == "distributed") as engine:
-            return _chosen(await parked_unresolved(engine.clickhouse), tenant, reason)
+        async with open_ledger(settings) as clickhouse:
+            return _chosen(await parked_unresolved(clickhouse), tenant, reason)
 
     rows = asyncio.run(main())
     if as_json:
@@ -48,7 +47,7 @@ def list_parked(settings: Settings, tenant: str | None, reason: str | None, as_j
     table = Table("events", "reason", "what is missing", title=f"{len(rows)} events wait")
     for (why, detail), events in Counter((row["reason"], row["detail"]) for row in rows).most_common():
         table.add_row(str(events), why, detail)
-    Console().print(table)
+    wide_console().print(table)
 
 
 @parked.command()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
 from decimal import Decimal
 from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from rater.settings import Settings
-from streams.clickhouse.server import Row, open_clickhouse
-from streams.embedded.parts import EmbeddedParts
+from streams.cli.report import wide_console
+from streams.clickhouse.server import Row
+from streams.engine import open_ledger
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -42,17 +41,11 @@ def query(settings: Settings, sql: str, as_json: bool) -> None:
     table = Table(*(rows[0] if rows else ("no rows",)))
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
-    Console().print(table)
+    wide_console().print(table)
 
 
 async def _ask(settings: Settings, sql: str) -> list[Row]:
-    async with AsyncExitStack() as stack:
-        socket = None
-        if settings.engine.mode == "embedded":
-            parts = await stack.enter_async_context(EmbeddedParts(settings.data))
-            socket = await asyncio.to_thread(lambda: parts.clickhouse_socket)
-        clickhouse = await open_clickhouse(settings.clickhouse.url, socket)
-        stack.push_async_callback(clickhouse.close)
+    async with open_ledger(settings) as clickhouse:
         return await clickhouse.query(sql, readonly=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,10 +11,11 @@ from rich.table import Table
 
 from rater.money import format_nanos
 from rater.pipeline.settle import Tally
+from rater.settings import Settings
 from schemas.fates import Fate, Reason
 from streams.cli.feed import Fed
 from streams.clickhouse import queries
-from streams.engine import Engine
+from streams.clickhouse.server import ClickHouse
 
 DEAREST_COUNTRIES = 5
 FIRST_SUSPENDS = 5
@@ -41,9 +41,9 @@ class Summary(msgspec.Struct):
     data: str
 
 
-async def gather(engine: Engine, fed: Fed) -> Summary:
+async def gather(clickhouse: ClickHouse, settings: Settings, fed: Fed) -> Summary:
     """Put the run's tally beside what ClickHouse holds."""
-    clickhouse, tally = engine.clickhouse, fed.tally
+    tally = fed.tally
     suspended = await queries.suspended_counts(clickhouse)
     return Summary(
         events_in=tally.events,
@@ -60,7 +60,7 @@ async def gather(engine: Engine, fed: Fed) -> Summary:
         wallets_suspended=suspended.wallets,
         first_suspends=await queries.first_suspends(clickhouse, FIRST_SUSPENDS),
         dearest_countries=await queries.dearest_countries(clickhouse, DEAREST_COUNTRIES),
-        data=str(engine.parts.settings.data.resolve()),
+        data=str(settings.data.resolve()),
     )
 
 
@@ -96,21 +96,31 @@ def show(summary: Summary, *, as_json: bool, next_commands: Sequence[str] = ()) 
     if as_json:
         print(msgspec.json.encode(summary).decode())
         return
-    console = Console(highlight=False)
-    console.print(_fates_table(summary))
+    console = wide_console()
+    if summary.events_in:
+        console.print(_fates_table(summary))
     if summary.events_in and summary.fates["duplicate"] and not summary.fates["rated"]:
         console.print("[bold]Nothing new:[/] every rateable event was decided before; nothing was charged.")
     for label, amounts in (("charged", summary.charged), ("uncovered", summary.uncovered)):
         if amounts:
             console.print(f"{label:<12}" + "   ".join(f"{amount} {code}" for code, amount in amounts.items()))
-    console.print(f"{'speed':<12}{summary.events_per_second:,} events/s")
+    if summary.events_in:
+        console.print(f"{'speed':<12}{summary.events_per_second:,} events/s")
     ledger = "   ".join(f"{amount} {code}" for code, amount in summary.ledger_charged.items())
     console.print(f"{'ledger':<12}{summary.ledger_records:,} rated records in ClickHouse, {ledger} in all")
-    console.print(_suspends_table(summary))
-    console.print(_countries_table(summary))
+    if summary.first_suspends:
+        console.print(_suspends_table(summary))
+    if summary.dearest_countries:
+        console.print(_countries_table(summary))
     console.print(f"{'data':<12}{summary.data}")
     if next_commands:
         console.print("\nTry next:\n" + "\n".join(f"  {command}" for command in next_commands))
+
+
+def wide_console() -> Console:
+    """The terminal as it is; where there is none (a log, a pipe) wide enough for identities to stay whole."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=140)
 
 
 def _fates_table(summary: Summary) -> Table:
@@ -128,10 +138,9 @@ def _fates_table(summary: Summary) -> Table:
 
 def _suspends_table(summary: Summary) -> Table:
     title = f"{summary.sims_suspended:,} SIMs of {summary.wallets_suspended:,} wallets suspended, the first of them"
-    table = Table("when (UTC)", "SIM", "wallet", "reason", "caused by", title=title, title_justify="left")
+    table = Table("SIM", "wallet", "reason", "caused by", title=title, title_justify="left")
     for row in summary.first_suspends:
-        when = datetime.fromtimestamp(int(row["occurred_ms"]) // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(when, row["subscriber"], f"{row['tenant']}/{row['wallet']}", row["reason"], row["cause"])
+        table.add_row(row["subscriber"], f"{row['tenant']}/{row['wallet']}", row["reason"], row["cause"])
     return table
 
 

@@ -61,4 +61,4 @@ async def _through_kafka(settings: Settings, folder: Path) -> Summary:
         await engine.settle_down()
         fed.tally.charged_nanos.update(await charged_by_currency(engine.clickhouse))
         fed.tally.uncovered_nanos.update(await uncovered_by_currency(engine.clickhouse))
-        return await gather(engine, fed)
+        return await gather(engine.clickhouse, settings, fed)

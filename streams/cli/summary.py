@@ -9,7 +9,7 @@ import click
 from rater.settings import Settings
 from streams.cli.feed import Fed
 from streams.cli.report import Summary, gather, show
-from streams.engine import open_engine
+from streams.engine import open_ledger
 
 
 @click.command()
@@ -19,7 +19,7 @@ def summary(settings: Settings, as_json: bool) -> None:
     """What was rated so far, from ClickHouse."""
 
     async def main() -> Summary:
-        async with open_engine(settings, kafka=settings.engine.mode == "distributed") as engine:
-            return await gather(engine, Fed())
+        async with open_ledger(settings) as clickhouse:
+            return await gather(clickhouse, settings, Fed())
 
     show(asyncio.run(main()), as_json=as_json)
