@@ -107,24 +107,36 @@ class WalletStore:
         self, shard: int, entries: Sequence[Entry], chosen: Sequence[int], answers: list[Answer | None],
         now_ms: int, epoch: int,
     ) -> None:  # fmt: skip
+        # One view for all pages: what it says was looked up elsewhere by the caller, what is learnt on the way was not.
+        dropped_before_ms = self._dropped_before_ms[shard]
+        behind: set[tuple[str, str]] = set()
         for start in range(0, len(chosen), CALL_ENTRIES_MAX):
-            page = chosen[start : start + CALL_ENTRIES_MAX]
-            packed = pack_call([entries[index] for index in page], now_ms, epoch, self._dropped_before_ms[shard])
+            page = []
+            for index in chosen[start : start + CALL_ENTRIES_MAX]:
+                if (entries[index].tenant, entries[index].wallet) in behind:
+                    answers[index] = Stale("behind")
+                else:
+                    page.append(index)
+            packed = pack_call([entries[index] for index in page], now_ms, epoch, dropped_before_ms)
             replies = await self._call("apply", tag(shard), packed)
             for index, reply in zip(page, replies, strict=True):
                 answer = answers[index] = unpack_answer(reply)
-                if isinstance(answer, Stale) and answer.why == "memory":
-                    self._dropped_before_ms[shard] = answer.counters[0]
+                if isinstance(answer, Stale):
+                    behind.add((entries[index].tenant, entries[index].wallet))
+                    if answer.why == "memory":
+                        self._dropped_before_ms[shard] = answer.counters[0]
 
     async def _call(self, name: str, key: str, *arguments: Any) -> Any:
         function_name = f"{function.LIBRARY}_{name}"
         if self._durability != "replica":
             return await self._redis.fcall(function_name, 1, key, *arguments)
-        # WAITAOF waits for what was written on its own connection, so both go over one.
+        # WAITAOF waits for what was written on its own connection, so both go over one. A call that is repeated writes
+        # nothing, and what it wrote the first time may not be safe yet: so something is written in any case.
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.fcall(function_name, 1, key, *arguments)
+        pipeline.hincrby(META, "waits", 1)
         pipeline.execute_command("WAITAOF", 0, 1, REPLICA_WAIT_MS)
-        reply, (_, replicas) = await pipeline.execute()
+        reply, _, (_, replicas) = await pipeline.execute()
         if not replicas:
             raise UnsafeRedisError(f"no replica wrote the call within {REPLICA_WAIT_MS} ms; repeat it")
         return reply
@@ -144,8 +156,10 @@ class WalletStore:
         """Begin a new generation of remembered ids when the current is `window_ms` old; drop those that may go.
 
         `safe_ms`: every door has acknowledged what was decided before, and it can be read in ClickHouse.
+
+        This store is told of it like any other, by the next call: a batch that looked elsewhere before must look again.
         """
-        self._dropped_before_ms[shard] = int(await self._call("rotate", tag(shard), now_ms, window_ms, safe_ms))
+        await self._call("rotate", tag(shard), now_ms, window_ms, safe_ms)
 
     async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
         """Bring up to `members` members of a crossed wallet after it; answers whether there was one."""

@@ -123,6 +123,29 @@ async def test_with_replica_durability_a_call_waits_for_the_replicas_file(
         await redis.aclose()
 
 
+async def test_a_repeated_call_waits_for_what_the_first_one_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that starts again finds the verdict at once, but it may stand on the primary alone."""
+    port = free_port()
+    with (
+        running(tmp_path / "primary", port) as primary,
+        running(tmp_path / "replica", appendfsync="always", replicaof=f"127.0.0.1 {port}") as replica,
+    ):
+        redis = primary.client()
+        await caught_up(redis)
+        await Wallets(redis, await WalletStore.open(redis, shards=4, durability="replica")).opened("10")
+        monkeypatch.setattr("rater.wallet.store.REPLICA_WAIT_MS", 50)
+        with replica.hanging():
+            for _ in range(2):
+                client = primary.client()
+                worker = Wallets(client, await WalletStore.open(client, shards=4, durability="replica"))
+                with pytest.raises(UnsafeRedisError, match="no replica"):
+                    await worker.decide(usage("1", "a"))
+                await client.aclose()
+        await redis.aclose()
+
+
 async def caught_up(redis: Any) -> None:
     """Return once the replica has written what the primary wrote."""
     await redis.set("written", 1)

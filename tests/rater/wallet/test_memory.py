@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from rater.wallet.entry import Decision, Kind, Stale
 from rater.wallet.store import WalletStore
-from tests.rater.wallet.building import NOW_MS, Wallets, amount, charged, counting, entry, usage
+from tests.rater.wallet.building import NOW_MS, Wallets, amount, charged, counting, create, entry, join, usage
 
 HOUR_MS = 3_600_000
 NEVER, AT_ONCE = 0, 2**52
@@ -15,6 +17,11 @@ NEVER, AT_ONCE = 0, 2**52
 async def rotate(wallets: Wallets, hours: int, safe_ms: int = NEVER) -> None:
     shard = wallets.store.shard_of("t", "w")
     await wallets.store.rotate(shard, now_ms=NOW_MS + hours * HOUR_MS, window_ms=24 * HOUR_MS, safe_ms=safe_ms)
+
+
+async def dropped_before_ms(wallets: Wallets) -> int:
+    await wallets.store.refresh()
+    return wallets.store.slow_lane_before_ms(wallets.store.shard_of("t", "w"))
 
 
 async def generations(wallets: Wallets) -> int:
@@ -42,11 +49,11 @@ async def test_a_generation_is_dropped_only_when_it_is_safe_and_not_one_of_the_l
     await rotate(wallets, 23)
     assert await wallets.redis.hget(f"{{s{shard}}}:meta", "generation") is None, "the window is not over"
     await rotate(wallets, 24, AT_ONCE)
-    assert wallets.store.slow_lane_before_ms(shard) == 0
+    assert await dropped_before_ms(wallets) == 0
     await rotate(wallets, 48, NOW_MS + 23 * HOUR_MS)
-    assert wallets.store.slow_lane_before_ms(shard) == 0, "a door is not that far yet"
+    assert await dropped_before_ms(wallets) == 0, "a door is not that far yet"
     await rotate(wallets, 48, NOW_MS + 24 * HOUR_MS)
-    assert wallets.store.slow_lane_before_ms(shard) == NOW_MS + 24 * HOUR_MS
+    assert await dropped_before_ms(wallets) == NOW_MS + 24 * HOUR_MS
     assert await generations(wallets) == 0
 
 
@@ -98,3 +105,30 @@ async def test_an_id_costs_at_most_two_hundred_bytes_of_memory(wallets: Wallets)
     key = f"{{s{wallets.store.shard_of('t', 'w')}}}:v:0"
     used = await wallets.redis.memory_usage(key, samples=0)
     assert used / 20_000 < 200
+
+
+async def test_a_worker_that_dropped_a_generation_is_told_like_any_other(wallets: Wallets) -> None:
+    """It may have a batch under way for which it looked elsewhere before."""
+    await wallets.opened("10")
+    await rotate(wallets, 0)
+    await wallets.decide(usage("1", "old"))
+    await rotate(wallets, 24)
+    await rotate(wallets, 48, AT_ONCE)
+    assert await wallets.apply(usage("1", "old")) == [Stale("memory", 0, (NOW_MS + 24 * HOUR_MS,))]
+    assert await wallets.balance() == amount("9")
+
+
+async def test_all_calls_of_a_batch_are_told(wallets: Wallets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first learns is nothing the caller has looked up for the second."""
+    await wallets.opened("10")
+    shard_of = wallets.store.shard_of
+    other_wallet = next(name for name in map("w{}".format, range(99)) if shard_of("t", name) == shard_of("t", "w"))
+    await wallets.decide(create("10", wallet=other_wallet), join(wallet=other_wallet))
+    await rotate(wallets, 0)
+    await wallets.decide(usage("1", "a"), usage("1", "b", wallet=other_wallet))
+    await rotate(wallets, 24)
+    await rotate(wallets, 48, AT_ONCE)
+    monkeypatch.setattr("rater.wallet.store.CALL_ENTRIES_MAX", 1)
+    answers = await wallets.apply(usage("1", "a"), usage("1", "b", wallet=other_wallet))
+    assert [isinstance(answer, Stale) for answer in answers] == [True, True]
+    assert await wallets.balance(other_wallet) == amount("9")

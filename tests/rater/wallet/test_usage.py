@@ -212,3 +212,14 @@ async def test_credit_between_the_two_ends_of_int64_is_available(wallets: Wallet
     answers = await wallets.decide(*(usage(amount_nanos=AMOUNT_MAX_NANOS) for _ in range(3)))
     assert charged(answers) == [AMOUNT_MAX_NANOS, AMOUNT_MAX_NANOS, 1]
     assert await wallets.balance() == AMOUNT_MIN_NANOS
+
+
+async def test_the_order_of_a_wallet_is_kept_over_the_calls_of_a_large_batch(
+    wallets: Wallets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await wallets.opened("10")
+    monkeypatch.setattr("rater.wallet.store.CALL_ENTRIES_MAX", 1)
+    wrong = usage("1", "first", uses=(counting("2026-11-01:used", 1, low=5),))
+    first, second = await wallets.apply(wrong, usage("1", "second"))
+    assert (first, second) == (Stale("counters", 1, (0,)), Stale("behind"))
+    assert await wallets.balance() == amount("10")
