@@ -130,9 +130,8 @@ def show(settings: Settings, tenant: str, name: str, as_json: bool) -> None:
         click.echo(orjson.dumps(fields))
         return
     click.echo(_describe(state))
-    click.echo(
-        f"{len(members)} SIM{'s' if len(members) != 1 else ''}{': ' + ', '.join(members[:5]) if members else ''}{' ...' if members[5:] else ''}"
-    )
+    names = ", ".join(members[:5]) + (", ..." if members[5:] else "")
+    click.echo(f"pays for {len(members)}: {names}" if members else "pays for no SIM yet")
 
 
 @wallet.command()

@@ -107,7 +107,7 @@ def show(summary: Summary, *, as_json: bool, next_commands: Sequence[str] = ()) 
     if summary.events_in:
         console.print(f"{'speed':<12}{summary.events_per_second:,} events/s")
     ledger = "   ".join(f"{amount} {code}" for code, amount in summary.ledger_charged.items())
-    console.print(f"{'ledger':<12}{summary.ledger_records:,} rated records in ClickHouse, {ledger} in all")
+    console.print(f"{'ledger':<12}{summary.ledger_records:,} rated records in ClickHouse   {ledger}")
     if summary.first_suspends:
         console.print(_suspends_table(summary))
     if summary.dearest_countries:

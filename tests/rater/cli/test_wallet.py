@@ -45,7 +45,7 @@ def test_a_sim_is_added_moved_and_shown(rater: Rater) -> None:
     assert "pays from other" in rater("sim move --tenant t s1 --wallet other --from 2027-01-01T00:00:00Z").output
     shown = orjson.loads(rater("sim show --tenant t s1").output)
     assert (shown["version"], [a["wallet"] for a in shown["assignments"]]) == (2, ["acme", "other"])
-    assert "1 SIMs: s1" in rater("wallet show --tenant t other").output
+    assert "pays for 1: s1" in rater("wallet show --tenant t other").output
 
 
 @pytest.mark.parametrize(
