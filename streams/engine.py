@@ -25,7 +25,7 @@ from streams.clickhouse.server import ClickHouse, open_clickhouse
 from streams.clickhouse.writer import Writer
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
-from streams.kafka import KafkaSink, KafkaSource, create_topics
+from streams.kafka import MESSAGE_BYTES, KafkaSink, KafkaSource, create_topics
 from streams.publisher import Publisher
 from streams.spool import SpoolSink, SpoolSource
 from streams.topics import ALL, Sink, Source
@@ -132,9 +132,10 @@ async def open_sink(settings: Settings, *, kafka: bool) -> AsyncIterator[Sink]:
 
 async def create_topics_of(settings: Settings) -> None:
     """Make the topics in and out that do not exist yet."""
-    names = [settings.kafka.prefix + topic for topic in ALL]
-    inputs = [settings.kafka.usage_topic, settings.kafka.commands_topic]
-    await create_topics(settings.kafka.bootstrap, names + inputs, settings.kafka.partitions)
+    kafka = settings.kafka
+    await create_topics(kafka.bootstrap, [kafka.usage_topic, kafka.commands_topic], kafka.partitions)
+    outputs = [kafka.prefix + topic for topic in ALL]
+    await create_topics(kafka.bootstrap, outputs, kafka.partitions, MESSAGE_BYTES)
 
 
 def topics_folder(settings: Settings) -> Path:

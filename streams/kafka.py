@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.errors import CommitFailedError, IllegalStateError, TopicAlreadyExistsError
 
 from streams.topics import ALL, Messages, TopicRecord
 
+log = logging.getLogger(__name__)
+
 #: One record batch; below the broker's default limit of 1 MiB a message set.
 BATCH_BYTES = 900_000
+#: One message of ours. A dead letter holds a usage record whole and in base64, so it may pass the broker's default
+#: limit where the record did not; the topics are made with this one.
+MESSAGE_BYTES = 16 * 1024 * 1024
 
 
 class KafkaSink:
@@ -27,7 +33,7 @@ class KafkaSink:
             enable_idempotence=True,
             acks="all",
             max_batch_size=BATCH_BYTES,
-            max_request_size=4 * BATCH_BYTES,
+            max_request_size=MESSAGE_BYTES,
         )
 
     async def start(self) -> None:
@@ -98,24 +104,32 @@ class KafkaSource:
         """Commit what was read; partitions that were taken away meanwhile are somebody else's to commit."""
         mine = self._consumer.assignment()
         offsets = {partition: offset for partition, offset in self._read.items() if partition in mine}
-        if offsets:
+        self._read.clear()
+        if not offsets:
+            return
+        try:
             await self._consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.warning("offsets not committed, the records are read again: %s", error)
 
     async def close(self) -> None:
         """Leave the group."""
         await self._consumer.stop()
 
 
-async def create_topics(bootstrap: str, names: Sequence[str], partitions: int) -> None:
-    """Make the topics that do not exist yet, with the broker's default replication."""
+async def create_topics(bootstrap: str, names: Sequence[str], partitions: int, message_bytes: int = 0) -> None:
+    """Make the topics that do not exist yet, with the broker's defaults (`message_bytes`: its limit of a message)."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         missing = set(names) - set(await admin.list_topics())
         if missing:
-            await admin.create_topics(
-                [NewTopic(name, partitions, -1, replica_assignments={}) for name in sorted(missing)]
-            )
+            configs = {"max.message.bytes": str(message_bytes)} if message_bytes else {}
+            topics = [
+                NewTopic(name, partitions, -1, replica_assignments={}, topic_configs=configs)
+                for name in sorted(missing)
+            ]
+            await admin.create_topics(topics)
     except TopicAlreadyExistsError:
         pass  # another worker made them at the same moment
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,9 +16,10 @@ from rater.money import parse_nanos
 from rater.settings import KafkaSettings, Settings
 from rater.wallet.store import WalletStore
 from streams.embedded.kafka import KafkaServer
+from streams.engine import create_topics_of
 from streams.intake import Intake
-from streams.kafka import KafkaSink, create_topics
-from streams.topics import ALL
+from streams.kafka import KafkaSink, KafkaSource
+from streams.topics import DEAD_LETTERS, RATED
 from tests.rater.pipeline.conftest import NOW_MS, Bench, message
 
 PARTITIONS = 4
@@ -29,10 +31,15 @@ async def settings(kafka: KafkaServer, request: pytest.FixtureRequest) -> Settin
     name = request.node.name.replace("[", "-").rstrip("]")
     made = Settings(
         kafka=KafkaSettings(
-            bootstrap=kafka.bootstrap, usage_topic=name, group=name, prefix=f"{name}.", partitions=PARTITIONS
+            bootstrap=kafka.bootstrap,
+            usage_topic=name,
+            commands_topic=f"{name}.commands",
+            group=name,
+            prefix=f"{name}.",
+            partitions=PARTITIONS,
         )
     )
-    await create_topics(kafka.bootstrap, [name, *(made.kafka.prefix + topic for topic in ALL)], PARTITIONS)
+    await create_topics_of(made)
     return made
 
 
@@ -97,8 +104,41 @@ async def test_partitions_are_shared_out_anew_while_usage_trickles_in(settings: 
             await asyncio.sleep(0.05)
         shared.set()
         await feeding
-        rated = await read_back(settings, "rated", sent)
+        rated = await read_back(settings, RATED, sent)
     await producer.stop()
     assert {record["id"] for record in rated} == {str(number) for number in range(sent)}
     paid = parse_nanos("1000.00") - await bench.balance_nanos("w")
     assert paid == sent * parse_nanos("0.10"), "each event is paid once, whichever worker had it"
+
+
+async def test_a_record_as_large_as_the_broker_takes_is_dead_lettered_whole(settings: Settings, bench: Bench) -> None:
+    """In base64 it is larger than the broker takes by default."""
+    largest = b"x" * 1_000_000
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap, max_request_size=2_000_000)
+    await producer.start()
+    await producer.send_and_wait(settings.kafka.usage_topic, largest, headers=[("empty", None)])
+    await producer.stop()
+    async with worker(settings, bench):
+        (letter,) = await asyncio.wait_for(read_back(settings, DEAD_LETTERS, 1), 60)
+    assert base64.b64decode(letter["raw"]) == largest
+    assert letter["headers"] == {"empty": ""}
+
+
+async def test_a_reader_that_lost_its_place_in_the_group_goes_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix)
+    await sink.start()
+    await sink.publish({RATED: [(b"key", b"1")]})
+    await sink.close()
+    source = KafkaSource(settings.kafka.bootstrap, settings.kafka.prefix, settings.kafka.group, [RATED])
+    await source.start()
+    while not (first := await source.read(10, 1)):
+        pass
+    monkeypatch.setattr(source._consumer._coordinator, "generation", 0)  # as after a rebalance it was not part of
+    await source.commit()
+    while not (again := await source.read(10, 1)):
+        pass
+    await source.commit()
+    await source.close()
+    assert again == first
