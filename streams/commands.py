@@ -7,7 +7,6 @@ import logging
 import msgspec
 
 from rater.errors import WalletError
-from rater.money import MoneyError
 from rater.pipeline.batch import Door
 from rater.wallet.command import carry_out
 from schemas.commands import WalletCommand
@@ -29,12 +28,18 @@ class CommandDesk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def handle(self, raw: bytes, door: Door, position: int) -> None:
-        """Apply a command; waits while Redis is away, so that nothing is acknowledged before it is done."""
+    async def handle(self, raw: bytes | None, door: Door, position: int) -> None:
+        """Apply a command; waits while Redis is away, so that nothing is acknowledged before it is done.
+
+        What is raised past here would be acknowledged all the same, so no error is: a command that fails is kept.
+        """
+        raw = raw or b""
         try:
             command = _decode(raw)
             await patiently("redis", lambda: self._apply(command))
-        except (msgspec.DecodeError, MoneyError, WalletError) as error:
+        except Exception as error:  # ours to name: wrong bytes or amounts, a wallet that refuses; the rest is a fault
+            if not isinstance(error, ValueError | RecursionError | WalletError):
+                log.exception("wallet command at %s %d failed", door.name, position)
             await self._dead_letter(raw, door, position, str(error))
         self._engine.publisher.wake()
 

@@ -9,17 +9,29 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
+from redis.exceptions import ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from rater.errors import PartsError
+from rater.errors import PartsError, UnsafeRedisError
 from streams.metrics import WAITING
 
 log = logging.getLogger(__name__)
 
 #: Errors that mean "away", not "wrong". Repeating is safe: verdicts are remembered, records carry their identity.
 AWAY: dict[str, tuple[type[BaseException], ...]] = {
-    "redis": (RedisConnectionError, RedisTimeoutError, ConnectionError),
+    # Full, in the middle of a failover, or without the replica it waits for: it answers, but takes nothing for now.
+    "redis": (
+        RedisConnectionError,
+        RedisTimeoutError,
+        ConnectionError,
+        OutOfMemoryError,
+        ReadOnlyError,
+        MasterDownError,
+        ClusterDownError,
+        TryAgainError,
+        UnsafeRedisError,
+    ),
     "kafka": (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError),
     # A refusal too: a disk that is full or a table that is read-only gets repaired, and nothing is dropped meanwhile.
     "clickhouse": (PartsError,),
