@@ -30,7 +30,7 @@ KILLS = 10
 EVENTS = 20_000
 WALLETS = 30
 #: Each wallet pays for two SIMs and runs dry in the middle of the run; SIM 0 of each sends two events of three.
-BALANCE = "3.00"
+BALANCE = "0.10"
 
 
 def settings_of(tmp_path: Path, kafka: KafkaServer, topic: str) -> Settings:
