@@ -114,13 +114,13 @@ class Charger:
         return await self._second_look(again, now_ms) if again else []
 
     async def _second_look(self, again: Sequence[tuple[Rated, Stale]], now_ms: int) -> list[Rated]:
-        wrong = {event.payer.subscriber.id for event, stale in again if stale.why != "behind"}
-        # What was only behind another SIM's event is sent again as it is.
+        wrong = _wrong(again)
         rated_anew = [event for event, _ in again if event.payer.subscriber.id in wrong]
         for event in rated_anew:
             self._take_back(event)
         for event, stale in again:
-            self._learn(event, stale)
+            if event.payer.subscriber.id in wrong:
+                self._learn(event, stale)
         if any(stale.why == "assignment" for _, stale in again):
             await self._resolve_again([one for one in again if one[0].payer.subscriber.id in wrong], now_ms)
         for event in rated_anew:
@@ -136,7 +136,7 @@ class Charger:
         return [event for event in events if event.is_open]
 
     def _learn(self, event: Rated, stale: Stale) -> None:
-        if stale.why == "counters":
+        if stale.why == "counters" or (stale.why == "behind" and stale.counters):
             self._counters_of(event).believe(event.charge.uses, stale.counters)
         elif stale.why in _PARKED:
             detail = f"wallet {event.entry.wallet}: {stale.why.replace('_', ' ')}"
@@ -166,3 +166,17 @@ class Charger:
     def _take_back(self, event: Rated) -> None:
         if event.charge.uses:
             self._counters_of(event).take_back(event.charge.uses)
+
+
+def _wrong(again: Sequence[tuple[Rated, Stale]]) -> set[str]:
+    """The SIMs whose events are rated again. What was only behind another SIM's event is sent again as it is."""
+    wrong: set[str] = set()
+    seen: set[str] = set()
+    for event, stale in again:
+        sim = event.payer.subscriber.id
+        # The counters are those before the first of its events; the others were rated on top of that.
+        told = sim not in seen and stale.why == "behind" and stale.counters
+        if stale.why != "behind" or (told and not holds(event.charge.uses, stale.counters)):
+            wrong.add(sim)
+        seen.add(sim)
+    return wrong

@@ -102,9 +102,10 @@ class Stale(msgspec.Struct, frozen=True, gc=False):
     """An assumption no longer holds; nothing was changed by this entry nor by later ones of its wallet in the call.
 
     `why`: "assignment" (resolve the subscriber again; the shard has `subscriber_version`, 0 if it is no member),
-    "counters" (rate again from `counters`, present values of `Entry.uses`), "no_wallet", "currency", "behind" (an
-    earlier entry of the same wallet in this call was stale), "memory" (ids were dropped here that the caller believes
-    remembered: look elsewhere again, `WalletStore.slow_lane_before_ms` is up to date) or "epoch".
+    "counters" (rate again from `counters`, present values of `Entry.uses`), "no_wallet" or "currency" (nothing waits
+    behind such usage), "behind" (an earlier entry of the same wallet in this call was stale; `counters` as above),
+    "memory" (ids were dropped here that the caller believes remembered: look elsewhere again,
+    `WalletStore.slow_lane_before_ms` is up to date) or "epoch".
     """
 
     why: str

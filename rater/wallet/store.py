@@ -121,7 +121,7 @@ class WalletStore:
             replies = await self._call("apply", tag(shard), packed)
             for index, reply in zip(page, replies, strict=True):
                 answer = answers[index] = unpack_answer(reply)
-                if isinstance(answer, Stale):
+                if isinstance(answer, Stale) and answer.why not in ("no_wallet", "currency"):
                     behind.add((entries[index].tenant, entries[index].wallet))
                     if answer.why == "memory":
                         self._dropped_before_ms[shard] = answer.counters[0]

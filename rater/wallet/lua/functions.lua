@@ -18,9 +18,10 @@ local function stale(why, version, counters) return 'S' .. cmsgpack.pack({why, v
 local function answer_usage(call, item)
   local wallet, member = item.wallet, item.member
   if call.forgot_more then return stale('memory', 0, {call.dropped_before_ms}) end
-  if not wallet.currency then return stale('no_wallet') end
+  -- These two wait for a repair, not for their turn: nothing is behind them.
+  if not wallet.currency then return stale('no_wallet'), nil, true end
   if member.assigned ~= item.version then return stale('assignment', member.assigned) end
-  if item.currency ~= wallet.currency then return stale('currency') end
+  if item.currency ~= wallet.currency then return stale('currency'), nil, true end
   local v, present = decide_usage(call, item)
   if not v then return stale('counters', member.assigned, present) end
   local packed = verdict(call, item, v)
@@ -97,11 +98,13 @@ local function apply(keys, args)
   for i, item in ipairs(items) do
     local wallet = item.wallet
     if known[item.identity] then replies[i] = 'K' .. known[item.identity]
-    elseif wallet.behind then replies[i] = stale('behind')
+    elseif wallet.behind then
+      -- With its counters, so that the caller puts all SIMs of the wallet right at once and not one a call.
+      replies[i] = stale('behind', 0, item.uses and counters_before(call, item))
     else
-      local answer = item.kind == USAGE and answer_usage or answer_command
-      replies[i], known[item.identity] = answer(call, item)
-      wallet.behind = not known[item.identity]
+      local answer, parked = item.kind == USAGE and answer_usage or answer_command, nil
+      replies[i], known[item.identity], parked = answer(call, item)
+      wallet.behind = not known[item.identity] and not parked
     end
   end
   call:save()

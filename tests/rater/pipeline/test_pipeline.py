@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
-from rater.directory import Assignment, Directory
-from rater.errors import CatalogueError
+from rater.directory import Assignment, Directory, Subscriber
+from rater.errors import CatalogueError, WalletError
 from rater.money import parse_nanos
 from rater.pipeline.batch import Door
 from rater.pipeline.settle import Outputs
@@ -191,6 +191,35 @@ async def test_workers_with_their_own_view_of_one_sim_charge_exactly(bench: Benc
     paid = parse_nanos("100.00") - await bench.balance_nanos("w")
     assert paid == (first + second) * parse_nanos("0.10") == sum(record["charged_nanos"] for record in rated)
     assert len({record["n"] for record in rated}) == len(rated), "a number is used once"
+
+
+async def calls(bench: Bench) -> int:
+    stats = await bench.redis.info("commandstats")
+    return int(stats["cmdstat_fcall"]["calls"])
+
+
+async def test_a_new_worker_catches_up_with_all_sims_of_a_wallet_at_once(bench: Bench) -> None:
+    """Not with one a call: a company wallet pays for thousands."""
+    sims = [f"sim-{number}" for number in range(50)]
+    await bench.wallet("w", "100.00", *sims)
+    await (await bench.pipeline()).process(bench.batch(*(usage(f"1-{sim}", sim, 70_000) for sim in sims)))
+    worker = await bench.pipeline()
+    before = await calls(bench)
+    events = [usage(f"{number}-{sim}", sim, 70_000) for number in (2, 3) for sim in sims]
+    outputs = await worker.process(bench.batch(*events, start=50))
+    assert await calls(bench) - before == 2, "one that was told, one that knew"
+    assert outputs.tally.of(Fate.RATED) == 100
+    assert await bench.balance_nanos("w") == parse_nanos("100.00") - 50 * parse_nanos("0.30"), "210 kB are three steps"
+
+
+async def test_usage_without_a_wallet_is_parked_in_one_call(bench: Bench) -> None:
+    stray = Subscriber("t", "stray", 1, (Assignment(0, "nowhere", "a", "payg", "EUR"),))
+    with pytest.raises(WalletError):
+        await bench.directory.add([stray], now_ms=NOW_MS)
+    pipeline, before = await bench.pipeline(), await calls(bench)
+    outputs = await pipeline.process(bench.batch(*(message(str(number), "stray") for number in range(50))))
+    assert fates(outputs) == [(Fate.PARKED, Reason.NO_WALLET)] * 50
+    assert await calls(bench) - before == 1
 
 
 async def test_a_parked_event_burns_no_id_and_is_charged_once_after_the_repair(bench: Bench) -> None:
