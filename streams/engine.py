@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -174,6 +175,10 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         writer = Writer(source, clickhouse, parts.clock_ms)
         tasks = [publisher.run(), writer.run()] if settings.clickhouse.writer else [publisher.run()]
         crew = await stack.enter_async_context(Crew(*tasks))
+        # What is loaded by now stays: walking the catalogue in every full collection cost a seventh of the CPU.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, writer, crew)
 
 

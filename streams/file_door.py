@@ -114,6 +114,12 @@ class FileDoor:
             yield events
 
 
+def unfinished(progress_folder: Path) -> list[str]:
+    """Files whose reading was cut short: what was decided of them may still be asked for."""
+    found = (msgspec.json.decode(path.read_bytes(), type=Progress) for path in progress_folder.glob("*.json"))
+    return [progress.file for progress in found if not progress.done]
+
+
 def read_records(path: Path) -> Iterator[bytes]:
     """The raw records of a file in order; a CSV row as the JSON object it stands for."""
     with _open(path) as file:

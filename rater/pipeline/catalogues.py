@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rater.catalogue import Catalogue
-from rater.directory import Directory
+from rater.directory import Directory, Subscriber
 from rater.errors import CatalogueError
 from rater.pipeline.batch import Payer, Rated
 from rater.rating.rate import rate
+from rater.wallet.entry import Decision
+from schemas.usage import Usage
 
 KEY = "rater:catalogues"
 #: A verdict names its catalogue by the first bytes of the digest.
@@ -48,12 +50,20 @@ class Catalogues:
         is_current = decision.catalogue == self.current.digest[:NAME_BYTES]
         if is_current and decision.subscriber_version == payer.subscriber.version:
             return
-        catalogue = await self.get(decision.catalogue)
-        subscriber, start_ms = payer.subscriber, event.usage.start_ms
-        assignment = Directory.assignment_as_of(subscriber, decision.subscriber_version, start_ms) or payer.assignment
-        plan = catalogue.plan(assignment.plan, start_ms)
-        if plan is None:
-            raise CatalogueError(f'catalogue {decision.catalogue.hex()} has no plan "{assignment.plan}"')
-        event.payer = Payer(subscriber, assignment, plan, catalogue.tariff(plan.tariff))
+        event.payer = await self.payer(payer.subscriber, event.usage, decision)
         event.charge = rate(event.payer.tariff, event.usage, {}, event.payer.zone)
         event.assumed = (0,) * len(event.charge.uses)
+
+    async def payer(self, subscriber: Subscriber, usage: Usage, decision: Decision) -> Payer:
+        """Who paid, and by which terms, when the event was decided.
+
+        Raises:
+            CatalogueError: the catalogue or the assignment that decided is not kept.
+        """
+        catalogue = await self.get(decision.catalogue)
+        assignment = Directory.assignment_as_of(subscriber, decision.subscriber_version, usage.start_ms)
+        assignment = assignment or Directory.assignment(subscriber, usage.start_ms)
+        plan = catalogue.plan(assignment.plan, usage.start_ms) if assignment else None
+        if assignment is None or plan is None:
+            raise CatalogueError(f"what decided {usage.source}/{usage.id} of {subscriber.id} is not kept any more")
+        return Payer(subscriber, assignment, plan, catalogue.tariff(plan.tariff))

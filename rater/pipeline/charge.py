@@ -14,6 +14,7 @@ from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.counters import Counters, CounterView, holds
 from rater.pipeline.prepare import Preparer
 from rater.pipeline.recall import Recall
+from rater.pipeline.revive import Reviver
 from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
@@ -37,9 +38,11 @@ class Charger:
         self._counters = counters
         self._recall = recall
         self._past = past
+        self._reviver = Reviver(store, preparer, past)
 
     async def charge(self, work: Work) -> None:
         """Decide every open event of the batch. May be repeated after a failure: what was decided is found again."""
+        await self._reviver.revive(work)
         events = [event for event in work.rated() if event.is_open]
         await self._recall.recall(events)
         for event in events:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from rater.pipeline.settle import Tally
 from streams.engine import Engine
-from streams.file_door import FileDoor, count_records
+from streams.file_door import FileDoor, count_records, unfinished
 
 
 @dataclass
@@ -56,5 +56,6 @@ async def feed_files(engine: Engine, files: Sequence[Path], tenant: str = "", so
             fed.tally.add(await door.run(engine.pipeline, engine.sink, clock_ms, wake, engine.crew, advance))
             fed.seconds += time.perf_counter() - started
     await engine.settle_down()
-    await engine.rotate(engine.parts.clock_ms())
+    if not unfinished(settings.data / "files"):
+        await engine.rotate(engine.parts.clock_ms())
     return fed

@@ -45,9 +45,10 @@ versions:
 """
 
 
-def catalogue(price: str = "1.00") -> Catalogue:
+def catalogue(price: str = "1.00", zone: str = "[DE, FR]") -> Catalogue:
     """Data at `price` a MB in DE and FR, in steps of 100 kB carried over; messages at 0.10; KP blocked."""
-    return Catalogue({"tariffs/test.yaml": TARIFF.format(price=price), "plans/payg.yaml": PLAN})
+    tariff = TARIFF.format(price=price).replace("[DE, FR]", zone)
+    return Catalogue({"tariffs/test.yaml": tariff, "plans/payg.yaml": PLAN})
 
 
 class Bench:
@@ -59,9 +60,9 @@ class Bench:
         self.directory = Directory(redis, store)
         self.door = Door("file:test")
 
-    async def pipeline(self, price: str = "1.00", **options: Any) -> Pipeline:
+    async def pipeline(self, price: str = "1.00", zone: str = "[DE, FR]", **options: Any) -> Pipeline:
         """Another worker, with its own caches."""
-        catalogues = Catalogues(self.redis, catalogue(price))
+        catalogues = Catalogues(self.redis, catalogue(price, zone))
         await catalogues.keep()
         return Pipeline(self.store, Directory(self.redis, self.store), catalogues, **options)
 

@@ -139,6 +139,28 @@ async def test_a_redelivery_is_rebuilt_though_redis_went_away_meanwhile(
     assert pipeline.settle(await pipeline.charge(work)).messages == first.messages
 
 
+async def test_a_decided_event_keeps_its_verdict_though_it_has_no_rate_any_more(bench: Bench) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    batch = bench.batch(usage("1"))
+    first = await (await bench.pipeline()).process(batch)
+    poorer = await bench.pipeline(zone="[FR]")
+    again = await poorer.process(batch)
+    assert again.messages == first.messages
+    assert again.tally.redelivered == 1
+    outputs = await poorer.process(bench.batch(usage("1"), usage("2"), door=Door("file:other")))
+    assert fates(outputs) == [(Fate.DUPLICATE, Reason.NONE), (Fate.PARKED, Reason.NO_RATE)]
+    assert await bench.balance_nanos("w") == parse_nanos("9.00")
+
+
+async def test_a_decided_event_that_has_become_too_old_keeps_its_verdict(bench: Bench) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    batch = bench.batch(usage("1"))
+    pipeline = await bench.pipeline()
+    first = await pipeline.process(batch)
+    batch.now_ms += 100 * 86_400_000
+    assert (await pipeline.process(batch)).messages == first.messages
+
+
 async def test_the_last_event_takes_what_is_left_and_the_next_is_refused(bench: Bench) -> None:
     await bench.wallet("w", "1.50", "sim-1")
     outputs = await (await bench.pipeline()).process(bench.batch(usage("1"), usage("2"), usage("3")))
