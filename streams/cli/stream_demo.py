@@ -10,9 +10,9 @@ import msgspec
 
 from rater.settings import Settings
 from schemas.sample import RECORDS
-from streams.cli.demo import load_sample_wallets, make_sample, next_commands
 from streams.cli.feed import Fed, progress_bar
 from streams.cli.report import Summary, gather, show
+from streams.cli.sample import load_sample_wallets, make_sample, next_commands
 from streams.clickhouse.queries import charged_by_currency, uncovered_by_currency
 from streams.embedded.kafka import KafkaServer
 from streams.embedded.ports import free_ports
@@ -32,7 +32,7 @@ def stream_demo(settings: Settings, *, as_json: bool, events: int) -> None:
         kafka_settings = msgspec.structs.replace(settings.kafka, bootstrap=kafka.bootstrap)
         settings = msgspec.structs.replace(settings, kafka=kafka_settings)
         summary = asyncio.run(_through_kafka(settings, folder))
-    show(summary, as_json=as_json, next_commands=next_commands(summary.first_suspends))
+    show(summary, as_json=as_json, next_commands=next_commands("stream", settings, summary.first_suspends))
 
 
 async def _through_kafka(settings: Settings, folder: Path) -> Summary:

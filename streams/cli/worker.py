@@ -15,4 +15,6 @@ def worker(settings: Settings) -> None:
     """Rate usage from Kafka until stopped; any number of workers share the partitions."""
     set_up_logs()
     app = create_app(settings)
-    app.Worker(loglevel="warning", override_logging=False, redirect_stdouts=False).execute_from_commandline()
+    program = app.Worker(loglevel="warning", override_logging=False, redirect_stdouts=False, quiet=True)
+    program.spinner = None  # it writes on standard output, which belongs to whoever started the worker
+    program.execute_from_commandline()
