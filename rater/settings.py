@@ -121,10 +121,10 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.envi
     """
     path = path or (Path(environ["RATER_CONFIG"]) if "RATER_CONFIG" in environ else CONFIG / "rater.toml")
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text())
+        tables: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingError(f"settings file {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not TOML, or not even UTF-8
         raise SettingError(f"settings file {path}: {error}") from error
     for name, value in environ.items():
         if name.startswith("RATER_") and name != "RATER_CONFIG":
@@ -141,4 +141,6 @@ def _override(tables: dict[str, Any], name: str, value: str) -> None:
     if section not in fields or key not in {field.name for field in msgspec.structs.fields(fields[section])}:
         known = ", ".join(f"RATER_{known.upper()}_..." for known in fields)
         raise SettingError(f"environment variable {name} names no setting; they begin with {known}")
-    tables.setdefault(section, {})[key] = value
+    table = tables.setdefault(section, {})
+    if isinstance(table, dict):  # else the file is wrong there, which is said of the whole
+        table[key] = value
