@@ -29,7 +29,9 @@ def parked() -> None:
 
 @parked.command("list")
 @click.option("--tenant", help="Only this tenant's.")
-@click.option("--reason", help="Only with this reason: unknown_subscriber, no_plan, no_rate, currency_mismatch.")
+@click.option(
+    "--reason", help="Only with this reason: unknown_subscriber, no_plan, no_rate, currency_mismatch, no_wallet."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
 def list_parked(settings: Settings, tenant: str | None, reason: str | None, as_json: bool) -> None:

@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line; amounts with a point as strings.")
 @click.pass_obj
 def query(settings: Settings, sql: str, as_json: bool) -> None:
-    r"""Ask ClickHouse one question; nothing can be changed here.
+    """Ask ClickHouse one question; nothing can be changed here.
 
     Tables: rated_records, wallet_entries, lifecycle_events, parked_events, dead_letters; write FINAL after a table's
     name to count each record once, or ask its view: rated_records_once, ..., rated_records_readable (amounts with a
@@ -32,7 +32,7 @@ def query(settings: Settings, sql: str, as_json: bool) -> None:
 
     \b
     rater query "SELECT country, currency, sum(charged) FROM rated_records_readable GROUP BY country, currency"
-    """
+    """  # noqa: D301 - click looks for the backspace itself, to keep the line as it is
     rows = asyncio.run(_ask(settings, sql))
     if as_json:
         for row in rows:
