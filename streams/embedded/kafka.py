@@ -91,7 +91,9 @@ class KafkaServer:
         settings = self._folder / "server.properties"
         settings.write_text(PROPERTIES.format(port=self._port, controller=self._controller, folder=self._folder))
         run = [java, "-Xmx512m", "-cp", f"{jars}/*"]
-        cluster = urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_URL, str(self._folder)).bytes).decode().rstrip("=")
+        # The first byte is fixed: an id that begins with "-" would be taken for an option.
+        identity = b"k" + uuid.uuid5(uuid.NAMESPACE_URL, str(self._folder)).bytes[1:]
+        cluster = urlsafe_b64encode(identity).decode().rstrip("=")
         storage = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(settings)]
         _run([*run, *storage], "Kafka's storage could not be formatted")
         self._server = Leashed([*run, "kafka.Kafka", str(settings)], self.log)

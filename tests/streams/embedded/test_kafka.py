@@ -32,6 +32,15 @@ async def test_what_was_acknowledged_survives_a_kill(kafka: KafkaServer) -> None
     assert await consume(kafka, topic) == [b"before", b"after"]
 
 
+@pytest.mark.slow
+def test_a_folder_whose_cluster_id_would_begin_with_a_dash_starts_too(tmp_path: Path) -> None:
+    def first_byte(folder: Path) -> int:
+        return uuid.uuid5(uuid.NAMESPACE_URL, str(folder)).bytes[0]
+
+    with KafkaServer(next(tmp_path / str(n) for n in range(9999) if first_byte(tmp_path / str(n)) >> 2 == 62)):
+        pass
+
+
 async def test_making_topics_again_changes_nothing(kafka: KafkaServer) -> None:
     topic = f"t-{uuid.uuid4().hex}"
     await create_topics(kafka.bootstrap, [topic], 1)
