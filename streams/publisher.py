@@ -80,10 +80,13 @@ class Publisher:
         await self._renew()
         waiting = await self._outbox.waiting()
         OUTBOX_DEPTH.set(sum(waiting.values()))
-        worked = False
-        for shard in sorted(self._leased & waiting.keys()):
-            worked |= await self._publish_shard(shard)
-        return worked
+        shards = sorted(self._leased & waiting.keys())
+        # Shards do not wait for each other's deliveries; all have ended before a failure is raised and leases go.
+        ended = await asyncio.gather(*map(self._publish_shard, shards), return_exceptions=True)
+        for outcome in ended:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return any(ended)
 
     async def _publish_shard(self, shard: int) -> bool:
         entries = await self._outbox.read(shard, PAGE_ENTRIES)
