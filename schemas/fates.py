@@ -15,10 +15,9 @@ class Fate(IntEnum):
     PARKED = 3
     DEAD_LETTERED = 4
 
-    @property
-    def label(self) -> str:
-        """The fate as it is written on the wire, in metrics and in ClickHouse."""
-        return self.name.lower()
+    def __init__(self, _: int) -> None:
+        #: The fate as it is written on the wire, in metrics and in ClickHouse.
+        self.label = self._name_.lower()
 
 
 class Reason(IntEnum):
@@ -46,7 +45,6 @@ class Reason(IntEnum):
     FUTURE = 68
     ID_CONFLICT = 69
 
-    @property
-    def label(self) -> str:
-        """The reason as it is written on the wire, in metrics and in ClickHouse."""
-        return self.name.lower()
+    def __init__(self, _: int) -> None:
+        #: The reason as it is written on the wire, in metrics and in ClickHouse.
+        self.label = self._name_.lower()
