@@ -46,11 +46,12 @@ class Counters:
 
     def check_in(self, uses: Sequence[CounterUse], assumed: Sequence[int]) -> tuple[int, ...]:
         """Count an event that is about to be sent; answers the settled values before it (unknown: as assumed)."""
-        settled = self.settled
-        before = tuple(settled.get(use.key, value) for use, value in zip(uses, assumed, strict=True))
-        for use, value in zip(uses, before, strict=True):
-            settled[use.key] = value + use.add
-        return before
+        settled, before = self.settled, []
+        for use, value in zip(uses, assumed, strict=True):
+            present = settled.get(use.key, value)
+            before.append(present)
+            settled[use.key] = present + use.add
+        return tuple(before)
 
     def check_out(self, uses: Sequence[CounterUse]) -> None:
         """Undo `check_in`, and keep `rate`: for an event that will be rated anew at once."""
