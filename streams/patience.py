@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError
@@ -39,25 +41,41 @@ AWAY: dict[str, tuple[type[BaseException], ...]] = {
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 5.0
 
+#: How many wait for a part at the moment.
+_waits: Counter[str] = Counter()
+
 T = TypeVar("T")
 
 
 async def patiently(part: str, operation: Callable[[], Awaitable[T]]) -> T:
     """Run an operation that may be repeated, until the part answers; any other error is raised."""
+    try:
+        return await operation()
+    except AWAY[part] as error:
+        log.warning("%s is away, waiting: %s", part, error)
+    with _waiting(part):
+        result = await _repeat(part, operation)
+    log.warning("%s is back", part)
+    return result
+
+
+async def _repeat(part: str, operation: Callable[[], Awaitable[T]]) -> T:
     wait_s = FIRST_WAIT_S
-    waiting = False
     while True:
-        try:
-            result = await operation()
-        except AWAY[part] as error:
-            if not waiting:
-                log.warning("%s is away, waiting: %s", part, error)
-                WAITING.labels(part).set(1)
-                waiting = True
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - spreads reconnects, guards nothing
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-            continue
-        if waiting:
-            log.warning("%s is back", part)
+        await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - spreads reconnects, guards nothing
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        with contextlib.suppress(*AWAY[part]):
+            return await operation()
+
+
+@contextlib.contextmanager
+def _waiting(part: str) -> Iterator[None]:
+    """Say so in the metrics until nobody waits for the part any more, be it that it is back or was given up."""
+    _waits[part] += 1
+    WAITING.labels(part).set(1)
+    try:
+        yield
+    finally:
+        _waits[part] -= 1
+        if not _waits[part]:
             WAITING.labels(part).set(0)
-        return result

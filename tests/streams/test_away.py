@@ -218,6 +218,7 @@ async def test_a_writer_that_fails_stops_the_door_even_while_it_waits_for_redis(
         with pytest.raises(ValueError, match="copy-of-0"):
             await task
     assert not run.door.progress.done
+    assert waiting() == 0, "nobody waits any more"
 
 
 @pytest.mark.timeout(60)
