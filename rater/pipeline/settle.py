@@ -17,6 +17,7 @@ from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Batch, Fault, Item, Rated, RawEvent, Work
 from rater.rating.charge import Charge, ChargePart
 from rater.rating.rate import rate
+from rater.rating.timeline import cycle_at
 from rater.wallet.entry import Decision
 from schemas.fates import Fate, Reason
 from schemas.faults import DeadLetter, ParkedEvent
@@ -27,6 +28,9 @@ UNITS = {"data": "bytes", "voice": "ms", "message": "messages"}
 
 #: Topics, in the order in which they are published.
 RATED, REFUSED, PARKED, DEAD_LETTERS = "rated", "refused", "parked", "dead-letters"
+
+#: An invoice is closed so long after its cycle's end.
+GRACE_MS = 3 * 24 * 3_600_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -186,12 +190,27 @@ def records(event: Rated, charge: Charge, decision: Decision) -> Iterator[RatedR
     assert left == 0, "what was charged is never more than what the parts cost"
 
 
+def billing_period(part: ChargePart, decided_ms: int, zone: str) -> tuple[str, bool]:
+    """The cycle whose invoice a part belongs to, and whether it is late.
+
+    Usage that arrives within `GRACE_MS` of its cycle's end is billed in its own; later, in the cycle in which it was
+    decided, still at its own cycle's price, and marked.
+    """
+    if decided_ms - part.start_ms <= GRACE_MS:
+        return part.period, False
+    _, end_ms, _ = cycle_at(zone, part.start_ms)
+    if decided_ms < end_ms + GRACE_MS:
+        return part.period, False
+    return cycle_at(zone, decided_ms)[2], True
+
+
 def _record(
     event: Rated, charge: Charge, decision: Decision, part: ChargePart, number: int, charged_nanos: int,
     balance_nanos: int,
 ) -> RatedRecord:  # fmt: skip
     usage, payer = event.usage, event.payer
     rated = decision.fate is Fate.RATED
+    period, late = billing_period(part, decision.decided_ms, payer.zone)
     return RatedRecord(
         tenant=usage.tenant,
         source=usage.source,
@@ -213,7 +232,8 @@ def _record(
         plan_version=payer.plan.version,
         tariff=payer.plan.tariff,
         tariff_version=part.tariff_version,
-        period=part.period,
+        period=period,
+        late=late,
         rate=part.rate,
         zone=part.zone,
         unit=UNITS[usage.service],

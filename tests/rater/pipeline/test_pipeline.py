@@ -171,6 +171,19 @@ async def test_the_last_event_takes_what_is_left_and_the_next_is_refused(bench: 
     assert (refused["amount_nanos"], refused["charged_nanos"], refused["n"]) == (parse_nanos("1.00"), 0, 0)
 
 
+async def test_usage_that_comes_after_the_grace_is_billed_in_the_cycle_in_which_it_came(bench: Bench) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    pipeline = await bench.pipeline()
+    october = {"start_time": "2026-10-20T10:00:00Z", "end_time": "2026-10-20T10:00:00Z"}
+    in_time = bench.batch(usage("1", **october))
+    in_time.now_ms = NOW_MS + 3 * 86_400_000 - 1
+    too_late = bench.batch(usage("2", **october), start=1)
+    too_late.now_ms = NOW_MS + 3 * 86_400_000
+    (own,), (next_one,) = records(await pipeline.process(in_time)), records(await pipeline.process(too_late))
+    assert (own["period"], own.get("late", False)) == ("2026-10-01", False)
+    assert (next_one["period"], next_one["late"]) == ("2026-11-01", True)
+
+
 async def test_a_verdict_stays_though_the_wallet_was_refilled(bench: Bench) -> None:
     await bench.wallet("w", "1.00", "sim-1")
     pipeline = await bench.pipeline()
