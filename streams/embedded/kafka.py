@@ -91,11 +91,8 @@ class KafkaServer:
         settings = self._folder / "server.properties"
         settings.write_text(PROPERTIES.format(port=self._port, controller=self._controller, folder=self._folder))
         run = [java, "-Xmx512m", "-cp", f"{jars}/*"]
-        # The first byte is fixed: an id that begins with "-" would be taken for an option.
-        identity = b"k" + uuid.uuid5(uuid.NAMESPACE_URL, str(self._folder)).bytes[1:]
-        cluster = urlsafe_b64encode(identity).decode().rstrip("=")
-        storage = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(settings)]
-        _run([*run, *storage], "Kafka's storage could not be formatted")
+        if not (self._folder / "log" / "meta.properties").exists():  # it is written last
+            self._format(run, settings)
         self._server = Leashed([*run, "kafka.Kafka", str(settings)], self.log)
         try:
             self._wait_ready()
@@ -121,6 +118,13 @@ class KafkaServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+    def _format(self, run: list[str], settings: Path) -> None:
+        # The first byte is fixed: an id that begins with "-" would be taken for an option.
+        identity = b"k" + uuid.uuid5(uuid.NAMESPACE_URL, str(self._folder)).bytes[1:]
+        cluster = urlsafe_b64encode(identity).decode().rstrip("=")
+        storage = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(settings)]
+        _run([*run, *storage], "Kafka's storage could not be formatted")
 
     def _wait_ready(self) -> None:
         """The broker opens its port for clients last, when it takes requests."""

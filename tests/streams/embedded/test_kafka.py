@@ -41,6 +41,16 @@ def test_a_folder_whose_cluster_id_would_begin_with_a_dash_starts_too(tmp_path: 
         pass
 
 
+@pytest.mark.slow
+async def test_a_folder_that_was_moved_or_restored_elsewhere_starts_with_what_it_held(tmp_path: Path) -> None:
+    with KafkaServer(tmp_path / "before") as kafka:
+        await create_topics(kafka.bootstrap, ["kept"], 1)
+        await produce(kafka, "kept", b"one")
+    (tmp_path / "before").rename(tmp_path / "after")
+    with KafkaServer(tmp_path / "after") as kafka:
+        assert await consume(kafka, "kept") == [b"one"]
+
+
 async def test_making_topics_again_changes_nothing(kafka: KafkaServer) -> None:
     topic = f"t-{uuid.uuid4().hex}"
     await create_topics(kafka.bootstrap, [topic], 1)
