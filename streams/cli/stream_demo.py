@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from pathlib import Path
 
 import msgspec
 
+from rater.pipeline.settle import Tally
 from rater.settings import Settings
 from schemas.sample import RECORDS
 from streams.cli.feed import Fed, progress_bar
@@ -39,6 +41,8 @@ async def _through_kafka(settings: Settings, folder: Path) -> Summary:
     async with open_engine(settings, kafka=True) as engine:
         await load_sample_wallets(engine, folder)
         await engine.settle_down()
+        charged_before = await charged_by_currency(engine.clickhouse)
+        uncovered_before = await uncovered_by_currency(engine.clickhouse)
     before, _ = await offsets(settings)
     with running_worker(settings):
         fed = Fed()
@@ -56,9 +60,20 @@ async def _through_kafka(settings: Settings, folder: Path) -> Summary:
                 progress.update(task, completed=acknowledged - before)
             fed.seconds = time.perf_counter() - started
             progress.update(task, completed=sent, rate=sent / fed.seconds)
-        fed.tally = scraped(settings)
+        fed.tally = await _counted(settings, sent)
     async with open_engine(settings, kafka=True) as engine:
         await engine.settle_down()
-        fed.tally.charged_nanos.update(await charged_by_currency(engine.clickhouse))
-        fed.tally.uncovered_nanos.update(await uncovered_by_currency(engine.clickhouse))
+        # What this run came to: the ledger may hold earlier ones.
+        fed.tally.charged_nanos = Counter(await charged_by_currency(engine.clickhouse)) - Counter(charged_before)
+        fed.tally.uncovered_nanos = Counter(await uncovered_by_currency(engine.clickhouse)) - Counter(uncovered_before)
         return await gather(engine.clickhouse, settings, fed)
+
+
+async def _counted(settings: Settings, sent: int) -> Tally:
+    """The worker's count, which follows its acknowledgement by a moment."""
+    for _ in range(50):
+        tally = scraped(settings)
+        if sum(tally.fates.values()) >= sent:
+            break
+        await asyncio.sleep(0.1)
+    return tally
