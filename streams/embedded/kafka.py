@@ -93,6 +93,7 @@ class KafkaServer:
         run = [java, "-Xmx512m", "-cp", f"{jars}/*"]
         if not (self._folder / "log" / "meta.properties").exists():  # it is written last
             self._format(run, settings)
+        self._wait_silent()
         self._server = Leashed([*run, "kafka.Kafka", str(settings)], self.log)
         try:
             self._wait_ready()
@@ -126,20 +127,30 @@ class KafkaServer:
         storage = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(settings)]
         _run([*run, *storage], "Kafka's storage could not be formatted")
 
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def _wait_silent(self) -> None:
+        """A broker that was killed answers until the kernel has taken it down, and is not the one to come."""
+        deadline = time.monotonic() + START_SECONDS
+        while self._answers():
+            if time.monotonic() > deadline:
+                raise PartsError(f"Kafka did not start: something answers on its port {self._port}")
+            time.sleep(0.02)
+
     def _wait_ready(self) -> None:
         """The broker opens its port for clients last, when it takes requests."""
         assert self._server is not None
         deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-            except OSError:
-                if not self._server.is_running() or time.monotonic() > deadline:
-                    tail = self.log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
-                    raise PartsError(f"Kafka did not start; {self.log} says: {tail}") from None
-                time.sleep(0.05)
-            else:
-                return
+        while not self._answers():
+            if not self._server.is_running() or time.monotonic() > deadline:
+                tail = self.log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+                raise PartsError(f"Kafka did not start; {self.log} says: {tail}")
+            time.sleep(0.05)
 
 
 def java_command() -> str:
