@@ -195,6 +195,9 @@ class Directory:
             return found
         if assignment.from_ms < last.from_ms:
             raise WalletError("from: an assignment that begins later exists; assignments are added at the end")
+        if assignment.wallet != last.wallet and assignment.from_ms > now_ms:
+            # The old wallet's shard lets go of a SIM at once: until a later day nobody would suspend it.
+            raise WalletError("from: a move to another wallet begins now or earlier; run it again when it is due")
         intent = msgspec.structs.replace(found, moving=assignment)
         if not await self._replace(found, intent):
             raise WalletError(f"subscriber: {subscriber} is being changed by another command; run this one again")

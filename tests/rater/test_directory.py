@@ -185,6 +185,7 @@ async def test_two_moves_at_once_do_not_overwrite_each_other(wallets: Wallets) -
         ("nobody", THERE, "subscriber: t has no nobody"),
         ("sim-1", Assignment(0, "nowhere", "", "", "EUR"), "wallet: t has no wallet nowhere"),
         ("sim-1", Assignment(-1, "there-2", "", "", "EUR"), "from: "),
+        ("sim-1", Assignment(NOW_MS + 1, "there-2", "", "", "EUR"), "from: .* begins now or earlier"),
     ],
 )
 async def test_a_move_that_cannot_be_is_refused(wallets: Wallets, sim: str, to: Assignment, says: str) -> None:

@@ -41,8 +41,8 @@ def test_a_wallet_from_creation_to_its_floor(rater: Rater) -> None:
 
 def test_a_sim_is_added_moved_and_shown(rater: Rater) -> None:
     assert rater("sim add --tenant t s1 --wallet acme --plan payg-eur --iccid 8900").exit_code == 0
-    assert "pays from other" in rater("sim move --tenant t s1 --wallet other --from 2027-01-01T00:00:00Z").output
-    assert "pays from other" in rater("sim move --tenant t s1 --wallet other --from 2027-01-01T00:00:00Z").output
+    assert "pays from other" in rater("sim move --tenant t s1 --wallet other --from 2026-01-01T00:00:00Z").output
+    assert "pays from other" in rater("sim move --tenant t s1 --wallet other --from 2026-01-01T00:00:00Z").output
     shown = orjson.loads(rater("sim show --tenant t s1").output)
     assert (shown["version"], [a["wallet"] for a in shown["assignments"]]) == (2, ["acme", "other"])
     assert "pays for 1: s1" in rater("wallet show --tenant t other").output
