@@ -75,7 +75,6 @@ def create_app(settings: Settings) -> faust.App:
         store="memory://",
     )
     service = EngineService(settings, beacon=app.beacon)
-    app.on_startup_finished = None
     app.service(service)  # type: ignore[arg-type]  # Faust takes an instance as well as a class
 
     commands = app.topic(settings.kafka.commands_topic, value_type=bytes, value_serializer="raw")

@@ -105,10 +105,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def open_clickhouse_of(parts: Parts) -> AsyncIterator[ClickHouse]:
-    """The invoicing store, migrated."""
-    settings = parts.settings
-    socket = parts.embedded.clickhouse_socket if parts.embedded else None
+async def open_clickhouse_of(settings: Settings, embedded: EmbeddedParts | None) -> AsyncIterator[ClickHouse]:
+    """The invoicing store, migrated; the embedded one is started if it does not run."""
+    socket = await asyncio.to_thread(lambda: embedded.clickhouse_socket) if embedded else None
     clickhouse = await open_clickhouse(settings.clickhouse.url, socket)
     try:
         yield clickhouse
@@ -164,7 +163,7 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_parts(settings))
-        clickhouse = await stack.enter_async_context(open_clickhouse_of(parts))
+        clickhouse = await stack.enter_async_context(open_clickhouse_of(settings, parts.embedded))
         sink = await stack.enter_async_context(open_sink(settings, kafka=kafka))
         catalogues = Catalogues(parts.redis, catalogue)
         await catalogues.keep()
@@ -186,13 +185,11 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
 async def open_ledger(settings: Settings) -> AsyncIterator[ClickHouse]:
     """ClickHouse, for questions. Embedded, what commands left on the topics is written first; else workers do that."""
     async with AsyncExitStack() as stack:
-        socket = None
+        embedded = None
         if settings.engine.mode == "embedded":
             embedded = await stack.enter_async_context(EmbeddedParts(settings.data))
-            socket = await asyncio.to_thread(lambda: embedded.clickhouse_socket)
-        clickhouse = await open_clickhouse(settings.clickhouse.url, socket)
-        stack.push_async_callback(clickhouse.close)
-        if settings.engine.mode == "embedded":
+        clickhouse = await stack.enter_async_context(open_clickhouse_of(settings, embedded))
+        if embedded:
             writer = Writer(SpoolSource(topics_folder(settings), WRITER_GROUP), clickhouse)
             while await writer.write_once(0):
                 pass

@@ -118,14 +118,14 @@ class Charger:
 
     async def _second_look(self, again: Sequence[tuple[Rated, Stale]], now_ms: int) -> list[Rated]:
         wrong = _wrong(again)
-        rated_anew = [event for event, _ in again if event.payer.subscriber.id in wrong]
+        rated_anew = [event for event, _ in again if _sim(event) in wrong]
         for event in rated_anew:
             self._take_back(event)
         for event, stale in again:
-            if event.payer.subscriber.id in wrong:
+            if _sim(event) in wrong:
                 self._learn(event, stale)
         if any(stale.why == "assignment" for _, stale in again):
-            await self._resolve_again([one for one in again if one[0].payer.subscriber.id in wrong], now_ms)
+            await self._resolve_again([one for one in again if _sim(one[0]) in wrong], now_ms)
         for event in rated_anew:
             if event.is_open:
                 self._rate_settled(event, self._counters_of(event))
@@ -171,12 +171,17 @@ class Charger:
             self._counters_of(event).take_back(event.charge.uses)
 
 
-def _wrong(again: Sequence[tuple[Rated, Stale]]) -> set[str]:
+def _sim(event: Rated) -> tuple[str, str]:
+    """Whose event it is; two tenants may call a SIM the same."""
+    return event.usage.tenant, event.payer.subscriber.id
+
+
+def _wrong(again: Sequence[tuple[Rated, Stale]]) -> set[tuple[str, str]]:
     """The SIMs whose events are rated again. What was only behind another SIM's event is sent again as it is."""
-    wrong: set[str] = set()
-    seen: set[str] = set()
+    wrong: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for event, stale in again:
-        sim = event.payer.subscriber.id
+        sim = _sim(event)
         # The counters are those before the first of its events; the others were rated on top of that.
         told = sim not in seen and stale.why == "behind" and stale.counters
         if stale.why != "behind" or (told and not holds(event.charge.uses, stale.counters)):
