@@ -56,7 +56,7 @@ def _bounded(rate: Rate, last: Piece, total: Fraction, usage: Usage, tracker: Tr
     key = session_key(usage, rate, "amount")
     before_nanos = tracker.before(key)
     add = min(round_exact(total * NANOS, "half-up"), QUANTITY_MAX - before_nanos)
-    tracker.use(key, add, before_nanos, before_nanos)
+    tracker.use(key, add)
     before = Fraction(before_nanos, NANOS)
     had_usage = bool(tracker.before(session_key(usage, rate, "used")))
     paid = _clamp(rate, before) if had_usage else Fraction(0)

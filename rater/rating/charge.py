@@ -1,8 +1,8 @@
-"""What rating answers: a charge, and the counters it assumed.
+"""What rating answers: a charge, and the counters it depends on.
 
 A counter is an integer that outlives an event: how much of a step a SIM has already paid (carry-over), how much it has
-used in a cycle (tiers), what a session has consumed. Rating works from a cached view of them, so a charge says for
-which values it would be the same (`CounterUse`), and the wallet's atomic call checks that before it debits.
+used in a cycle (tiers), what a session has consumed. Rating works from a cached view of them, so a charge names those
+it read (`CounterUse`), and the wallet's atomic call compares each with what was assumed before it debits.
 """
 
 from typing import Literal
@@ -13,10 +13,7 @@ Outcome = Literal["priced", "free", "blocked", "no_rate"]
 
 
 class CounterUse(msgspec.Struct, frozen=True, gc=False):
-    """One counter a charge depends on, and for which of its values the charge would be the same.
-
-    That is every value v with low <= v <= high and, where `step` > 0, residue_low <= v % step <= residue_high. The
-    wallet's call then makes it v + add.
+    """One counter a charge depends on, and what it advances by.
 
     `key` is unique within the subscriber. A key that starts with "session:" lives as long as the verdict memory; any
     other starts with its period, "2026-11-01:" (first day of the cycle), and lives for the cycle and its grace.
@@ -25,11 +22,6 @@ class CounterUse(msgspec.Struct, frozen=True, gc=False):
 
     key: str
     add: int
-    low: int
-    high: int
-    step: int = 0
-    residue_low: int = 0
-    residue_high: int = 0
 
 
 class ChargePart(msgspec.Struct, frozen=True, gc=False):

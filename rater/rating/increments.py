@@ -24,19 +24,3 @@ def billed_steps(paid: int, end: int, first: int, following: int) -> int:
 def paid_until(used: int, first: int, following: int) -> int:
     """How far `used` is covered by the steps it started; 0 if nothing was used."""
     return billed_steps(0, used, first, following) if used else 0
-
-
-def residue_range(used: int, quantity: int, step: int) -> tuple[int, int]:
-    """Residues of the total before (modulo `step`) for which `quantity` starts as many steps as after `used`.
-
-    With quantity = k steps and m more (0 < m): from 0 it starts k + 1; from 1 .. step - m it starts k, since what is
-    left of the paid step holds m; from there on k + 1. With m = 0 it starts k from anywhere.
-    """
-    residue, over = used % step, quantity % step
-    if over == 0:
-        return 0, step - 1
-    if residue == 0:
-        return 0, 0
-    if residue <= step - over:
-        return 1, step - over
-    return step - over + 1, step - 1

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rater.rating.explain import Wording
-from rater.rating.increments import billed_steps, paid_until, residue_range
+from rater.rating.increments import billed_steps, paid_until
 from rater.rating.split import Piece
 from rater.rating.tracker import Tracker
 from rater.tariff.model import Rate
-from rater.tariff.units import QUANTITY_MAX
 from schemas.usage import Usage
 
 
@@ -51,7 +50,7 @@ class Meter:
         piece.billed = billed_steps(paid, max(position + quantity, minimum), rate.first, rate.next)
         covered = min(max(paid - position, 0), quantity)
         short = minimum - position
-        line = steps_line(wording, rate, quantity, piece.billed, covered, is_start=not paid, minimum=short)
+        line = _steps_line(wording, rate, quantity, piece.billed, covered, is_start=not paid, minimum=short)
         piece.lines.append(line)
         self._position += quantity
         if self._is_event(rate):
@@ -66,32 +65,27 @@ class Meter:
     def _start(self, rate: Rate, piece: Piece, *, is_last: bool) -> tuple[int, int, int]:
         """Where a piece starts on the scale of its steps, how far that is paid, and what is billed at least."""
         if rate.scope == "session" and rate.increment_scope != "session" and self._usage.session_id is not None:
-            self._note_session(rate, piece.quantity)
+            # Whether the session had usage before decides its set-up fee.
+            self._tracker.use(session_key(self._usage, rate, "used"), piece.quantity)
         if self._is_event(rate):
             return self._position, self._paid, self._minimum if is_last else 0
         if rate.increment_scope == "carry-over":
             return *self._carry(rate, piece, piece.quantity), 0
         key = session_key(self._usage, rate, "used")
         position = self._tracker.value(key)
-        self._tracker.use(key, piece.quantity, position, position)
+        self._tracker.use(key, piece.quantity)
         paid = paid_until(max(position, rate.minimum_quantity), rate.first, rate.next) if position else 0
         return position, paid, rate.minimum_quantity
 
     def _carry(self, rate: Rate, piece: Piece, quantity: int) -> tuple[int, int]:
         key = carry_key(piece.period, rate, piece.found.network)
         position = self._tracker.value(key)
-        self._tracker.use_residue(key, quantity, rate.next, residue_range(position, quantity, rate.next))
+        self._tracker.use(key, quantity)
         return position, paid_until(position, rate.next, rate.next)
 
-    def _note_session(self, rate: Rate, quantity: int) -> None:
-        """Only whether the session had usage before matters: then its set-up fee is paid."""
-        key = session_key(self._usage, rate, "used")
-        low, high = (1, QUANTITY_MAX) if self._tracker.value(key) else (0, 0)
-        self._tracker.use(key, quantity, low, high)
 
-
-def steps_line(
-    wording: Wording, rate: Rate, quantity: int, billed: int, covered: int, *, is_start: bool, minimum: int = 0
+def _steps_line(
+    wording: Wording, rate: Rate, quantity: int, billed: int, covered: int, *, is_start: bool, minimum: int
 ) -> str:
     """One line from what was used to what is billed. `covered` of it lies within a step paid earlier."""
     text = f"{wording.used(quantity)} used"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rater.rating.explain import money_text
 from rater.rating.pricer import Card, Cards
 from rater.rating.split import Piece
-from rater.rating.tiers import graduated, graduated_range, tier_of, volume_range
+from rater.rating.tiers import graduated, tier_of
 from rater.rating.tracker import Tracker
 from rater.tariff.model import Rate
 
@@ -33,7 +33,7 @@ def price(pieces: Sequence[Piece], tracker: Tracker, currency: str) -> None:
         if rate.tier_scope == "cycle":
             cut = _cycle_tiers(rate, cards, piece, tracker)
         elif rate.tier_mode == "volume":
-            cut = [(piece.billed, tier_of(cards, of_event[rate.name])[1])]
+            cut = [(piece.billed, tier_of(cards, of_event[rate.name]))]
         else:
             before = before_in_event.get(rate.name, 0)
             cut = graduated(cards, before, piece.billed)
@@ -44,10 +44,9 @@ def price(pieces: Sequence[Piece], tracker: Tracker, currency: str) -> None:
 def _cycle_tiers(rate: Rate, cards: Cards, piece: Piece, tracker: Tracker) -> list[tuple[int, Card]]:
     key = tier_key(piece.period, rate.name)
     before = tracker.value(key)
+    tracker.use(key, piece.billed)
     if rate.tier_mode == "volume":
-        tracker.use(key, piece.billed, *volume_range(cards, before, piece.billed))
-        return [(piece.billed, tier_of(cards, before)[1])]
-    tracker.use(key, piece.billed, *graduated_range(cards, before, piece.billed))
+        return [(piece.billed, tier_of(cards, before))]
     return graduated(cards, before, piece.billed)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Final
 
 from rater.money import NANOS, format_nanos, round_exact
 from rater.rating.bounds import totals
@@ -21,40 +20,23 @@ from rater.rating.charge import Charge, ChargePart, Outcome
 from rater.rating.explain import money_text
 from rater.rating.meter import Meter
 from rater.rating.price import price
-from rater.rating.shortcut import short_charge
 from rater.rating.split import Piece, TooManyPartsError, charged_until, split
-from rater.rating.timeline import timeline
+from rater.rating.timeline import LATEST_MS
 from rater.rating.tracker import Tracker
 from rater.tariff.model import Tariff
 from schemas.usage import Usage
-
-#: 9000-01-01T00:00Z: calendars of the standard library end with the year 9999.
-LATEST_MS: Final = 221_845_392_000_000
 
 
 def rate(tariff: Tariff, usage: Usage, counters: Mapping[str, int], cycle_zone: str) -> Charge:
     """The charge for a usage, from the subscriber's counters (a missing one is 0).
 
-    An amount may pass what the ledger holds; the caller refuses
-    it. The keys of `Charge.uses` and their order depend on tariff, usage and zone only.
+    An amount may pass what the ledger holds; the caller refuses it. The keys of `Charge.uses` and their order depend on
+    tariff, usage and zone only. Plain usage is rated faster by `Terms` (rater/rating/terms.py), to the same numbers.
     """
-    end_ms = charged_until(usage)
-    if usage.start_ms < 0 or max(usage.start_ms, end_ms) >= LATEST_MS:
+    if usage.start_ms < 0 or max(usage.start_ms, charged_until(usage)) >= LATEST_MS:
         return Charge(
             "no_rate", tariff.currency, 0, (), reason_detail="the usage lies outside of the years 1970 to 8999"
         )
-    stretch = timeline(tariff, cycle_zone).at(usage.start_ms)
-    if stretch.version >= 0 and end_ms <= stretch.high_ms:
-        found = tariff.indexes[stretch.version].find(usage)
-        if found.outcome == "priced" and found.pricer is not None and found.pricer.is_plain:
-            charge = short_charge(tariff, usage, counters, stretch, found, end_ms)
-            if charge is not None:
-                return charge
-    return rate_in_pieces(tariff, usage, counters, cycle_zone)
-
-
-def rate_in_pieces(tariff: Tariff, usage: Usage, counters: Mapping[str, int], cycle_zone: str) -> Charge:
-    """`rate` without its short cut; it gives the same charge."""
     try:
         pieces = split(tariff, usage, cycle_zone)
     except TooManyPartsError as error:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from rater.tariff.units import QUANTITY_MAX
-
 
 class Bounded(Protocol):
     """A tier, or anything made from one: it holds up to and including its bound, or without end."""
@@ -25,13 +23,11 @@ class Bounded(Protocol):
 T = TypeVar("T", bound=Bounded)
 
 
-def tier_of(schedule: Sequence[T], total: int) -> tuple[int, T]:
-    """The tier a total falls in, and the bound below it (-1 below the first)."""
-    below = -1
+def tier_of(schedule: Sequence[T], total: int) -> T:
+    """The tier a total falls in."""
     for tier in schedule:
         if tier.up_to is None or total <= tier.up_to:
-            return below, tier
-        below = tier.up_to
+            return tier
     raise AssertionError("the last tier of a schedule has no end")
 
 
@@ -44,24 +40,3 @@ def graduated(schedule: Sequence[T], before: int, quantity: int) -> list[tuple[i
             cut.append((upper - position, tier))
             position = upper
     return cut
-
-
-def graduated_range(schedule: Sequence[Bounded], before: int, quantity: int) -> tuple[int, int]:
-    """Totals before for which the quantity costs the same: while all of it stays within one tier."""
-    if quantity == 0:
-        return 0, QUANTITY_MAX
-    lower = 0
-    for tier in schedule:
-        upper = QUANTITY_MAX if tier.up_to is None else tier.up_to
-        if lower <= before and before + quantity <= upper:
-            return lower, upper - quantity
-        lower = upper
-    return before, before
-
-
-def volume_range(schedule: Sequence[Bounded], before: int, quantity: int) -> tuple[int, int]:
-    """Totals before for which the same tier decides."""
-    if quantity == 0:
-        return 0, QUANTITY_MAX
-    below, tier = tier_of(schedule, before)
-    return below + 1, QUANTITY_MAX if tier.up_to is None else tier.up_to

@@ -10,11 +10,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from rater.tariff.model import Tariff
+
+#: 9000-01-01T00:00Z: calendars of the standard library end with the year 9999.
+LATEST_MS: Final = 221_845_392_000_000
 
 
 @lru_cache(maxsize=4096)

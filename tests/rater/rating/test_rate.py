@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rater.money import format_nanos
-from rater.rating.charge import Charge, CounterUse
-from rater.rating.rate import rate, rate_in_pieces
+from rater.rating.rate import rate
 from rater.tariff.model import Rate, Tariff, Tier
 from rater.tariff.units import UNITS
 from schemas.usage import Usage
@@ -24,7 +23,6 @@ from tests.rater.rating.strategies import (
     ZONE,
     cases,
     even_prices,
-    plain_rates,
     schedules,
     steps,
     tariff_of,
@@ -32,12 +30,6 @@ from tests.rater.rating.strategies import (
 )
 
 Case = tuple[Tariff, Usage, dict[str, int]]
-
-
-@settings(max_examples=500)
-@given(cases(plain_rates))
-def test_the_short_cut_gives_the_same_charge(case: Case) -> None:
-    assert rate(*case, ZONE) == rate_in_pieces(*case, ZONE)
 
 
 @given(cases())
@@ -70,34 +62,44 @@ def test_counter_keys_do_not_depend_on_counter_values(case: Case) -> None:
     assert len(set(keys)) == len(keys)
 
 
-def _within(use: CounterUse, draw: st.DrawFn) -> int:
-    """A value for which the charge is stated to be the same."""
-    if not use.step:
-        return draw(st.integers(use.low, min(use.high, use.low + 1_000_000)))
-    residue = draw(st.integers(use.residue_low, use.residue_high))
-    return draw(st.integers(0, 50)) * use.step + residue
+class _Watched(dict[str, int]):
+    """Counters that remember which of them were asked for."""
+
+    def __init__(self, counters: dict[str, int]) -> None:
+        super().__init__(counters)
+        self.read: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
 
 
-@settings(max_examples=500)
-@given(cases(), st.data())
-def test_a_counter_range_is_true(case: Case, data: st.DataObject) -> None:
-    """Within the ranges a charge states, it is the same; only the words about a carried step may differ."""
+@given(cases())
+def test_a_charge_names_every_counter_it_read(case: Case) -> None:
+    """So the same values of those it names give the same charge, whatever the others are."""
+    tariff, usage, counters = case
+    watched = _Watched(counters)
+    charge = rate(tariff, usage, watched, ZONE)
+
+    assert watched.read <= {use.key for use in charge.uses}
+    assert rate(tariff, usage, {**counters, "2026-10-01:carry:r:other": 7}, ZONE) == charge
+
+
+@given(cases())
+def test_what_counters_advance_by_adds_up_to_the_usage(case: Case) -> None:
     tariff, usage, counters = case
     charge = rate(tariff, usage, counters, ZONE)
-    others = {use.key: _within(use, data.draw) for use in charge.uses}  # type: ignore[arg-type]
+    added = {":carry:": 0, ":tier:": 0, ":used": 0}
+    for use in charge.uses:
+        for what in added:
+            added[what] += use.add if what in use.key else 0
 
-    assert all(_holds(use, counters[use.key]) for use in charge.uses)
-    assert _without_words(rate(tariff, usage, others, ZONE)) == _without_words(charge)
-
-
-def _holds(use: CounterUse, value: int) -> bool:
-    in_step = not use.step or use.residue_low <= value % use.step <= use.residue_high
-    return use.low <= value <= use.high and in_step
-
-
-def _without_words(charge: Charge) -> Charge:
-    parts = tuple(msgspec.structs.replace(part, explanation=()) for part in charge.parts)
-    return msgspec.structs.replace(charge, parts=parts)
+    assert added[":carry:"] <= usage.quantity
+    assert added[":tier:"] <= sum(part.billable_quantity for part in charge.parts)
+    if len(tariff.versions) == 1:
+        assert added[":carry:"] in (0, usage.quantity)
+        assert added[":tier:"] in (0, sum(part.billable_quantity for part in charge.parts))
+        assert added[":used"] in (0, usage.quantity)
 
 
 @given(cases())

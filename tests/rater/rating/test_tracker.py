@@ -1,4 +1,4 @@
-"""A counter used once keeps the range stated for it; used again, its exact value is what the charge depends on."""
+"""What a charge adds to a counter is one sum, whatever the number of its pieces."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from rater.rating.charge import CounterUse
 from rater.rating.tracker import Tracker
 
 
-def test_a_counter_used_once_keeps_its_range() -> None:
-    tracker = Tracker({"tier": 5})
-    tracker.use("tier", 3, 0, 10)
+def test_a_counter_used_again_advances_by_the_sum() -> None:
+    tracker = Tracker({"carry": 250})
+    tracker.use("carry", 30)
+    tracker.use("tier", 3)
+    tracker.use("carry", 20)
 
-    assert tracker.uses() == (CounterUse("tier", 3, 0, 10),)
+    assert tracker.uses() == (CounterUse("carry", 50), CounterUse("tier", 3))
 
 
-def test_a_counter_used_again_is_taken_at_its_value_before_the_event() -> None:
-    tracker = Tracker({"carry": 250, "tier": 5})
-    tracker.use_residue("carry", 30, 100, (1, 70))
-    tracker.use_residue("carry", 20, 100, (51, 99))
-    tracker.use("tier", 3, 0, 10)
-    tracker.use("tier", 4, 0, 10)
+def test_a_counter_that_stays_where_it_is_was_used_all_the_same() -> None:
+    tracker = Tracker({})
+    tracker.use("tier", 0)
 
-    assert tracker.uses() == (CounterUse("carry", 50, 250, 250), CounterUse("tier", 7, 5, 5))
+    assert tracker.uses() == (CounterUse("tier", 0),)
 
 
 def test_a_later_piece_sees_what_an_earlier_one_added() -> None:
     tracker = Tracker({"tier": 5})
-    tracker.use("tier", 3, 0, 10)
+    tracker.use("tier", 3)
 
     assert (tracker.before("tier"), tracker.value("tier"), tracker.value("other")) == (5, 8, 0)
