@@ -81,8 +81,8 @@ class BandClock:
         self._zone = ZoneInfo(zone)
         self._windows: dict[int, tuple[list[int], list[int | None]]] = {}
 
-    def at(self, instant_ms: int) -> tuple[int | None, int]:
-        """The band that holds at an instant (None: none does), and an instant up to which it holds at least."""
+    def at(self, instant_ms: int) -> tuple[int | None, int, int]:
+        """The band that holds at an instant (None: none does), and since and until when it holds at least."""
         window = instant_ms // WINDOW_MS
         if window not in self._windows:
             if len(self._windows) >= WINDOWS_MAX:
@@ -90,7 +90,7 @@ class BandClock:
             self._windows[window] = self._changes(window * WINDOW_MS, (window + 1) * WINDOW_MS)
         starts, bands = self._windows[window]
         place = bisect_right(starts, instant_ms) - 1
-        return bands[place], starts[place + 1]
+        return bands[place], starts[place], starts[place + 1]
 
     def _changes(self, low_ms: int, high_ms: int) -> tuple[list[int], list[int | None]]:
         """The instants of a window at which the band changes, and the band from each on; the end of it is the last."""

@@ -13,7 +13,7 @@ from rater.tariff.model import Rate, Schedule, Tier
 class Card:
     """One price of a rate: of a tier, within a band."""
 
-    __slots__ = ("_prefix", "_price_text", "_wording", "denominator", "numerator", "price", "up_to")
+    __slots__ = ("_prefix", "_wording", "denominator", "numerator", "price", "price_text", "up_to")
 
     def __init__(self, tier: Tier, rate: Rate, wording: Wording, prefix: str) -> None:
         self.up_to = tier.up_to
@@ -22,14 +22,15 @@ class Card:
         #: The same in nanos, as a ratio of integers.
         self.numerator = (self.price * NANOS).numerator
         self.denominator = (self.price * NANOS).denominator
+        #: Of one unit of the rate: "0.10".
+        self.price_text = money_text(tier.price)
         self._prefix = prefix
         self._wording = wording
-        self._price_text = money_text(tier.price)
 
     def line(self, quantity: int, currency: str) -> str:
         """How a quantity is priced: "peak: 2.2 min x 0.19 EUR = 0.418 EUR"."""
         amount = ratio_text(self.numerator * quantity, self.denominator * NANOS, 2)
-        return f"{self._prefix}{self._wording.priced(quantity)} x {self._price_text} {currency} = {amount} {currency}"
+        return f"{self._prefix}{self._wording.priced(quantity)} x {self.price_text} {currency} = {amount} {currency}"
 
 
 #: The prices that hold at one time, by rising bounds.
@@ -45,8 +46,6 @@ class Pricer:
         "_outside",
         "is_plain",
         "rate",
-        "setup_denominator",
-        "setup_numerator",
         "wording",
     )
 
@@ -56,16 +55,14 @@ class Pricer:
         self._outside = self._cards(rate.prices, "")
         self._by_band = [self._cards(schedule, f"{band.name}: ") for band, schedule in rate.bands]
         self._clocks: dict[str, BandClock] = {}
-        #: Nothing of the rate is counted by session, and no bound has to be kept: the short cut can take it.
+        #: Nothing of the rate is counted by session, and no bound has to be kept: what it charges is a closed formula.
         self.is_plain = bool(
             not rate.minimum
             and rate.maximum is None
             and not rate.minimum_quantity
             and rate.scope == "event"
-            and rate.increment_scope != "session"
+            and (rate.increment_scope == "event" or (rate.increment_scope == "carry-over" and rate.first == rate.next))
         )
-        self.setup_numerator = (rate.setup * NANOS).numerator
-        self.setup_denominator = (rate.setup * NANOS).denominator
 
     def _cards(self, schedule: Schedule, band: str) -> Cards:
         cards = []

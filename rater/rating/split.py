@@ -86,7 +86,7 @@ def _piece_at(tariff: Tariff, usage: Usage, start_ms: int, end_ms: int, cycle_zo
     clock = found.pricer.clock(tariff.zone) if found.pricer else None
     band = None
     if clock is not None:
-        band, band_until = clock.at(start_ms)
+        band, _, band_until = clock.at(start_ms)
         until = min(until, band_until)
     return Piece(start_ms, min(until, end_ms), period, tariff.versions[place].name, found, band)
 

@@ -17,6 +17,8 @@ from rater.money import NANOS, Rounding, format_nanos, round_exact
 from schemas.usage import Direction, Service
 
 if TYPE_CHECKING:
+    from rater.rating.formula import Amount
+    from rater.rating.pricer import Pricer
     from rater.rating.timeline import Timeline
     from rater.tariff.match import Index
 
@@ -129,6 +131,11 @@ class Tariff(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def timelines(self) -> dict[str, Timeline]:
         """By the cycle's zone: what remembers which version and cycle hold. Filled by rating."""
+        return {}
+
+    @cached_property
+    def formulas(self) -> dict[tuple[Pricer, int | None], tuple[tuple[str, ...], Amount]]:
+        """By rate and band: how it is explained and computed (rater/rating/terms.py). Filled by rating."""
         return {}
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from rater.rating.rate import rate as rate_usage
@@ -61,7 +62,7 @@ def rates(draw: st.DrawFn, service: str) -> Rate:
 
 @st.composite
 def plain_rates(draw: st.DrawFn, service: str) -> Rate:
-    """A rate that the short cut takes, unless the usage crosses a tier or a band."""
+    """A rate whose charge is a closed formula."""
     per, unit = UNITS[service]
     carried = draw(st.booleans())
     following = draw(steps)
@@ -114,9 +115,15 @@ def cases(draw: st.DrawFn, rate: Any = rates) -> tuple[Tariff, Usage, dict[str, 
     """A tariff, a usage of it, and values for the counters it asks for."""
     service = draw(st.sampled_from(["data", "voice", "message"]))
     tariff, usage = draw(tariffs(service, rate)), draw(usages(service))
-    keys = [use.key for use in rate_usage(tariff, usage, {}, ZONE).uses]
+    return tariff, usage, draw(counters_of(tariff, usage, ZONE))
+
+
+@st.composite
+def counters_of(draw: st.DrawFn, tariff: Tariff, usage: Usage, cycle_zone: str) -> dict[str, int]:
+    """Values for the counters that a usage asks for."""
+    keys = [use.key for use in rate_usage(tariff, usage, {}, cycle_zone).uses]
     values = st.integers(0, 500_000) | st.sampled_from(sorted(_edges(tariff)))
-    return tariff, usage, {key: draw(values) for key in keys}
+    return {key: draw(values) for key in keys}
 
 
 def _edges(tariff: Tariff) -> set[int]:
@@ -126,3 +133,20 @@ def _edges(tariff: Tariff) -> set[int]:
         for rate in version.rates:
             edges |= {rate.next, 2 * rate.next, *(tier.up_to or 0 for tier in rate.prices)}
     return {max(0, edge + near) for edge in edges for near in (-1, 0, 1)}
+
+
+@st.composite
+def placed_cases(draw: st.DrawFn, rate: Any = rates) -> tuple[Tariff, Usage]:
+    """A tariff whose rates hold for a zone, a network or anywhere, and a usage in one of two networks, or of none."""
+    service = draw(st.sampled_from(["data", "voice", "message"]))
+    tariff, usage = draw(tariffs(service, rate)), draw(usages(service))
+    where = draw(st.sampled_from([(), ("home",), ("262-01",), ("home", "208-01")]))
+    versions = [
+        msgspec.structs.replace(version, rates=(msgspec.structs.replace(version.rates[0], where=where),))
+        for version in tariff.versions
+    ]
+    mcc, mnc = draw(st.sampled_from([("262", "01"), ("262", "02"), ("208", "01"), (None, None)]))
+    return (
+        msgspec.structs.replace(tariff, versions=tuple(versions), zones={"home": ("DE",)}),
+        msgspec.structs.replace(usage, country=None if mcc else "DE", mcc=mcc, mnc=mnc),
+    )

@@ -38,10 +38,10 @@ def _wall_clock_says(band: Band, zone: str, at_ms: int) -> bool:
 @settings(max_examples=300)
 @given(bands(), st.sampled_from(ZONES), st.integers(unix_ms("2026-01-01T00:00:00Z"), unix_ms("2027-01-01T00:00:00Z")))
 def test_a_band_holds_when_the_wall_clock_says_so(band: Band, zone: str, at_ms: int) -> None:
-    found, until_ms = BandClock((band,), zone).at(at_ms)
+    found, since_ms, until_ms = BandClock((band,), zone).at(at_ms)
 
-    assert until_ms > at_ms
-    for instant in (at_ms, (at_ms + until_ms) // 2, until_ms - 1):
+    assert since_ms <= at_ms < until_ms
+    for instant in (since_ms, at_ms, (at_ms + until_ms) // 2, until_ms - 1):
         assert (found == 0) == _wall_clock_says(band, zone, instant)
 
 
@@ -69,7 +69,7 @@ def test_the_hour_that_comes_twice_is_in_its_band_twice() -> None:
     clock = BandClock((Band("b", 120, 150, EVERY_DAY),), "Europe/Berlin")
     at_ms, found = unix_ms("2026-10-24T23:59:00Z"), []
     while at_ms < unix_ms("2026-10-25T02:00:00Z"):
-        band, until_ms = clock.at(at_ms)
+        band, _, until_ms = clock.at(at_ms)
         if band == 0:
             found.append((at_ms, until_ms))
         at_ms = until_ms
@@ -102,4 +102,8 @@ def test_a_band_without_an_end_lasts_all_day() -> None:
     clock = BandClock((Band("saturday", 0, 0, frozenset({5})),), "Europe/Berlin")
 
     assert clock.at(unix_ms("2026-10-23T21:59:59Z"))[0] is None
-    assert clock.at(unix_ms("2026-10-23T22:00:00Z")) == (0, unix_ms("2026-10-24T22:00:00Z"))
+    assert clock.at(unix_ms("2026-10-24T10:00:00Z")) == (
+        0,
+        unix_ms("2026-10-23T22:00:00Z"),
+        unix_ms("2026-10-24T22:00:00Z"),
+    )
