@@ -1,4 +1,7 @@
-"""Part 2: `rate` alone under the sample catalogue, and how long the catalogue takes to load."""
+"""Part 2: rating alone under the sample catalogue, and how long the catalogue takes to load.
+
+`rate` explains each event from the ground up; `Terms.rate` is what remains of it for usage of a shape seen before.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from benchmarks.figures import Part
 from benchmarks.run import Run, cpu_us
 from rater.catalogue import Catalogue
 from rater.rating.rate import rate
+from rater.rating.terms import terms_at
+from rater.tariff.model import Tariff
 from schemas.usage import Usage
 
 TARIFF = "world-eur"
@@ -41,11 +46,38 @@ async def rating(run: Run) -> Part:
         figure = part.add(name, "us/event", *cpu_us(one, list(zip(inputs, counters, strict=True)), run.sizes.runs))
         flat = flat or figure.median
         part.figures[-1] = type(figure)(name, figure.unit, figure.runs, f"{figure.median / flat:.1f} x flat")
+    for name in PLAIN:
+        part.add(f"{name}: compiled", "us/event", *_compiled(run, tariff, name))
+    calls = [_new_number(number) for number in range(run.sizes.events)]
+    part.add("compile for a new called number", "us", *_to_new_numbers(tariff, calls, run.sizes.runs))
     part.add("load the catalogue", "ms", *times, note=f"{len(catalogue.tariffs)} tariffs, checked")
     return part
 
 
-def _counters(random: Random, tariff: Any, usage: Usage) -> dict[str, int]:
+def _compiled(run: Run, tariff: Tariff, name: str) -> list[float]:
+    """Events of one shape, by its terms."""
+    random = Random(name)
+    inputs = [KINDS[name](random, number) for number in range(run.sizes.events)]
+    terms = terms_at(tariff, inputs[0], PEAK_MS, ZONE)
+    counters = {key: random.randrange(2_000_000_000) for key in terms.keys}
+    rate_plain, quantities = terms.rate, [usage.quantity for usage in inputs]
+    assert None not in [rate_plain(quantity, counters) for quantity in quantities]
+    return cpu_us(lambda quantity: rate_plain(quantity, counters), quantities, run.sizes.runs)
+
+
+def _to_new_numbers(tariff: Tariff, calls: list[Usage], runs: int) -> list[float]:
+    """Terms for calls each to another number; a run's numbers are new to it."""
+    found = []
+    for place in range(runs):
+        part = calls[place::runs]
+        started = time.thread_time()
+        for usage in part:
+            terms_at(tariff, usage, PEAK_MS, ZONE)
+        found.append((time.thread_time() - started) / len(part) * 1e6)
+    return found
+
+
+def _counters(random: Random, tariff: Tariff, usage: Usage) -> dict[str, int]:
     """A SIM that has used up to 2 GB this month."""
     charge = rate(tariff, usage, {}, ZONE)
     assert charge.outcome == "priced", charge.reason_detail
@@ -80,6 +112,11 @@ def _call(start_ms: int, shortest_s: int) -> Any:
     return make
 
 
+def _new_number(number: int) -> Usage:
+    called = f"+49301{number:07d}"
+    return _usage(number, "voice", PEAK_MS, mcc="262", mnc="01", called_number=called, duration_ms=60_000)
+
+
 #: What is rated; the flat price first, the others are compared with it.
 KINDS: dict[str, Any] = {
     "flat (message)": _message,
@@ -88,3 +125,5 @@ KINDS: dict[str, Any] = {
     "voice, prefix and time band": _call(PEAK_MS, 1),
     "voice across the end of a band": _call(PEAK_END_MS, 61),
 }
+#: Those whose usage is of one shape.
+PLAIN = ("flat (message)", "data, carried-over steps", "data, steps and monthly tiers")
