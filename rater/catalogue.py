@@ -98,6 +98,11 @@ class Catalogue:
         place = bisect_right(versions, at_ms, key=lambda plan: plan.effective_from_ms)
         return versions[place - 1] if place else None
 
+    def plan_until_ms(self, name: str, at_ms: int) -> int | None:
+        """When the version in force at a time is followed by the next; None if none follows yet."""
+        versions = self._plans.get(name, ())
+        return min((plan.effective_from_ms for plan in versions if plan.effective_from_ms > at_ms), default=None)
+
     def tariff(self, name: str) -> Tariff:
         """A tariff by its name; a name that no plan can have is a KeyError."""
         return self._tariffs[name]

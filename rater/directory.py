@@ -80,7 +80,7 @@ class Directory:
 
     async def resolve(self, usages: Sequence[Usage]) -> list[Subscriber | None]:
         """The subscriber of each event. Unknown ones are not cached: they may be added any moment."""
-        keys = [_lookup_key(usage) for usage in usages]
+        keys = [lookup_key(usage) for usage in usages]
         # Held here, not read from the cache at the end: meanwhile others forget, and the cache drops its oldest.
         found = {key: self._cache.get(key) for key in keys}
         missing = [key for key, subscriber in found.items() if subscriber is None]
@@ -261,7 +261,8 @@ def _membership(subscriber: Subscriber, wallet: str, kind: Kind, holds: str = ""
     )
 
 
-def _lookup_key(usage: Usage) -> _Key:
+def lookup_key(usage: Usage) -> _Key:
+    """By which name an event gives its subscriber: (tenant, kind of identifier, identifier)."""
     for kind in IDENTIFIERS:
         value = getattr(usage, kind)
         if value:

@@ -7,8 +7,6 @@ at a door: the same token again is a redelivery, another is a duplicate.
 
 from hashlib import blake2b
 
-from schemas.usage import Usage
-
 IDENTITY_BYTES = 16
 FINGERPRINT_BYTES = 8
 TOKEN_BYTES = 12
@@ -22,16 +20,16 @@ def identity(tenant: str, source: str, event_id: str) -> bytes:
     return blake2b(text.encode(), digest_size=IDENTITY_BYTES).digest()
 
 
-def fingerprint(usage: Usage, subscriber: str) -> bytes:
+def fingerprint(
+    shape: str, subscriber: str, session_id: str | None, quantity: int, start_ms: int, end_ms: int
+) -> bytes:
     """8-byte digest of the fields that decide the charge.
 
-    `subscriber` is the resolved one, so that a copy that names the SIM by IMSI instead of ICCID has the same digest.
+    `shape` has those that many events share (schemas.shape). `subscriber` is the resolved one, so that a copy that
+    names the SIM by IMSI instead of ICCID has the same digest.
     """
-    decisive = (
-        subscriber, usage.service, usage.kind, usage.direction, usage.session_id, usage.mcc, usage.mnc, usage.country,
-        usage.called_number, usage.destination_country, usage.quantity, usage.start_ms, usage.end_ms,
-    )  # fmt: skip
-    return blake2b(repr(decisive).encode(), digest_size=FINGERPRINT_BYTES).digest()
+    text = f"{quantity},{start_ms},{end_ms},{len(subscriber)},{subscriber}{shape}{session_id}"
+    return blake2b(text.encode(), digest_size=FINGERPRINT_BYTES).digest()
 
 
 def door_digest(door: str) -> bytes:

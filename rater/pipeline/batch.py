@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rater.directory import Assignment, Subscriber
+import msgspec
+
 from rater.identity import NO_TOKEN, door_digest, token
-from rater.plan import Plan
+from rater.pipeline.payer import Offer, Payer
 from rater.rating.charge import Charge
-from rater.tariff.model import Tariff
-from rater.wallet.entry import Decision, Entry
+from rater.wallet.entry import Debit, Decision
+from schemas.adapters.usage_json import UsageEvent, normalised
 from schemas.fates import Reason
+from schemas.shape import Shape
 from schemas.usage import Usage
 
 
@@ -38,8 +40,7 @@ class Door:
         return token(digest, position)
 
 
-@dataclass(slots=True, frozen=True)
-class RawEvent:
+class RawEvent(msgspec.Struct, frozen=True, gc=False):
     """The bytes of one record, where they stood, and their headers where the door has such."""
 
     value: bytes
@@ -63,8 +64,7 @@ class Batch:
     receipt: object = None
 
 
-@dataclass(slots=True, frozen=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True, gc=False):
     """Why an event is parked or dead-lettered; `field` names the field where one is wrong."""
 
     reason: Reason
@@ -74,28 +74,12 @@ class Fault:
     identity: tuple[str, str, str] = ("", "", "")
 
     @classmethod
-    def of_usage(cls, usage: Usage, reason: Reason, detail: str, field: str = "") -> Fault:
+    def of_usage(cls, usage: Usage | UsageEvent, reason: Reason, detail: str, field: str = "") -> Fault:
         """The fault of an event that could be read."""
         return cls(reason, detail, field, (usage.tenant, usage.source, usage.id))
 
 
-@dataclass(slots=True, frozen=True)
-class Payer:
-    """Who pays for an event and by which terms, all by the event's own time."""
-
-    subscriber: Subscriber
-    assignment: Assignment
-    plan: Plan
-    tariff: Tariff
-
-    @property
-    def zone(self) -> str:
-        """The time zone of the account's billing cycles."""
-        return self.assignment.zone or self.plan.zone
-
-
-@dataclass(slots=True)
-class Faulted:
+class Faulted(msgspec.Struct, gc=False):
     """An event that gets no decision: parked or dead-lettered. `usage` is there if it could be read."""
 
     raw: RawEvent
@@ -103,35 +87,61 @@ class Faulted:
     fault: Fault
 
 
-@dataclass(slots=True)
-class Rated:
-    """A rated event and its wallet entry, on its way to a decision.
-
-    Decided when one of these is set: `decision`; `old_fingerprint`, of an id decided so long ago that only ClickHouse
-    remembers it; or `fault`, if it turns out that there is no wallet to ask.
-    """
+class Event(msgspec.Struct, gc=False):
+    """A decoded event that fulfils every rule: in plain JSON as it was decoded, any other as a Usage."""
 
     raw: RawEvent
-    usage: Usage
+    body: Usage | UsageEvent
+    start_ms: int
+    end_ms: int
+    shape: Shape
+
+    @property
+    def usage(self) -> Usage:
+        """The event in its one normalised form."""
+        return normalised(self.body, self.start_ms, self.end_ms)
+
+
+#: What `Rated.billed` says of an event that has yet to be rated by the terms that decided it.
+UNRATED = -1
+
+
+class Rated(Debit, gc=False, eq=False, kw_only=True):
+    """A rated event, which is its wallet entry, on its way to a decision.
+
+    Decided when one of these is set: `head` or `answer` by the wallet; `old_fingerprint`, of an id decided so long ago
+    that only ClickHouse remembers it; or `fault`, if it turns out that there is no wallet to ask.
+    """
+
+    event: Event
     payer: Payer
-    charge: Charge
-    #: The counters the charge was rated with, in the order of `charge.uses`.
-    assumed: tuple[int, ...]
-    entry: Entry
-    decision: Decision | None = None
+    offer: Offer
+    quantity: int
+    #: Up to when it is charged.
+    until_ms: int
+    #: What it costs; the entry's own amount is 0 where it is refused.
+    cost_nanos: int
+    billed: int = 0
+    #: The charge in full, where it is no plain one.
+    charge: Charge | None = None
     old_fingerprint: bytes | None = None
     fault: Fault | None = None
 
     @property
+    def counts(self) -> bool:
+        """Whether it moves counters; then it waits in `member.pending` until it is decided."""
+        return bool(self.after or self.sessions)
+
+    @property
     def is_open(self) -> bool:
         """Whether the event still needs a decision."""
-        return self.decision is None and self.old_fingerprint is None and self.fault is None
+        return self.head is None and self.old_fingerprint is None and self.fault is None and self.decision is None
 
     @property
     def is_redelivery(self) -> bool:
         """Whether it was decided at this very delivery before; its outputs may be lost, so they are rebuilt."""
-        decision = self.decision
-        return decision is not None and decision.known and decision.token == self.entry.token != NO_TOKEN
+        decision = self.answer
+        return isinstance(decision, Decision) and decision.known and decision.token == self.token != NO_TOKEN
 
 
 Item = Faulted | Rated

@@ -7,10 +7,10 @@ from typing import Any
 from rater.catalogue import Catalogue
 from rater.directory import Directory, Subscriber
 from rater.errors import CatalogueError
-from rater.pipeline.batch import Payer, Rated
-from rater.rating.rate import rate
-from rater.wallet.entry import Decision
-from schemas.usage import Usage
+from rater.pipeline.batch import UNRATED, Rated
+from rater.pipeline.payer import Book, Payer
+from rater.wallet.entry import Decision, WalletRef
+from rater.wallet.member import Member
 
 KEY = "rater:catalogues"
 #: A verdict names its catalogue by the first bytes of the digest.
@@ -43,27 +43,30 @@ class Catalogues:
         return self._known[name]
 
     async def restore(self, event: Rated) -> None:
-        """Give a redelivered event the assignment, plan, tariff and charge it was decided by; safe to repeat."""
+        """Give a redelivered event the assignment, plan and tariff it was decided by; safe to repeat."""
         decision, payer = event.decision, event.payer
         if decision is None:
             return
         is_current = decision.catalogue == self.current.digest[:NAME_BYTES]
-        if is_current and decision.subscriber_version == payer.subscriber.version:
+        if is_current and decision.subscriber_version == payer.version:
             return
-        event.payer = await self.payer(payer.subscriber, event.usage, decision)
-        event.charge = rate(event.payer.tariff, event.usage, {}, event.payer.zone)
-        event.assumed = (0,) * len(event.charge.uses)
+        event.payer = payer = await self.payer(payer.subscriber, event.event.start_ms, decision)
+        event.offer = payer.book.offer(event.event.shape, event.event.start_ms, event.until_ms)
+        event.billed = UNRATED
 
-    async def payer(self, subscriber: Subscriber, usage: Usage, decision: Decision) -> Payer:
+    async def payer(self, subscriber: Subscriber, at_ms: int, decision: Decision) -> Payer:
         """Who paid, and by which terms, when the event was decided.
 
         Raises:
             CatalogueError: the catalogue or the assignment that decided is not kept.
         """
         catalogue = await self.get(decision.catalogue)
-        assignment = Directory.assignment_as_of(subscriber, decision.subscriber_version, usage.start_ms)
-        assignment = assignment or Directory.assignment(subscriber, usage.start_ms)
-        plan = catalogue.plan(assignment.plan, usage.start_ms) if assignment else None
+        assignment = Directory.assignment_as_of(subscriber, decision.subscriber_version, at_ms)
+        assignment = assignment or Directory.assignment(subscriber, at_ms)
+        plan = catalogue.plan(assignment.plan, at_ms) if assignment else None
         if assignment is None or plan is None:
-            raise CatalogueError(f"what decided {usage.source}/{usage.id} of {subscriber.id} is not kept any more")
-        return Payer(subscriber, assignment, plan, catalogue.tariff(plan.tariff))
+            raise CatalogueError(f"what decided an event of {subscriber.id} is not kept any more")
+        zone = assignment.zone or plan.zone
+        book = Book(plan, catalogue.tariff(plan.tariff), zone, decision.catalogue.hex())
+        wallet = WalletRef(subscriber.tenant, decision.wallet, 0, b"")
+        return Payer(subscriber, assignment, book, wallet, Member(b""), at_ms, at_ms + 1)

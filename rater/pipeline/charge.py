@@ -2,20 +2,27 @@
 
 A stale answer changed nothing. Its events are rated again from what the shard really has and sent again, in their
 order; after `TOGETHER_MAX` rounds without progress one by one, and never dropped.
+
+Events that move counters wait in their member's `pending`, rated each upon the one before. If one of them does not
+count after all (a repeat, a refusal) or the shard has other counters, all that wait are rated again at once, those of
+later batches included; so an event that is sent always follows from those sent before it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from rater.errors import WalletError
 from rater.pipeline.batch import Fault, Faulted, Rated, Work
 from rater.pipeline.catalogues import Catalogues
-from rater.pipeline.counters import Counters, CounterView, holds
-from rater.pipeline.prepare import Preparer
+from rater.pipeline.rater import Rater
 from rater.pipeline.recall import Recall
 from rater.pipeline.revive import Reviver
+from rater.pipeline.sims import Sims
 from rater.wallet.entry import Stale
+from rater.wallet.member import Member
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
 
@@ -26,165 +33,197 @@ ALONE_MAX = 100
 
 _PARKED = {"no_wallet": Reason.NO_WALLET, "currency": Reason.CURRENCY_MISMATCH}
 
+#: Members whose waiting events have to be rated again, by key, with their present state where an answer told it.
+_Wrong = dict[bytes, tuple[Member[Any], bytes | None]]
+
 
 class Charger:
-    """Sends entries to the wallets until each has its decision."""
+    """Sends entries to the wallets until each has its decision; one batch at a time."""
 
     def __init__(
-        self, store: WalletStore, preparer: Preparer, counters: CounterView, recall: Recall, past: Catalogues
+        self, store: WalletStore, sims: Sims, rater: Rater, recall: Recall, past: Catalogues, reviver: Reviver
     ) -> None:
         self._store = store
-        self._preparer = preparer
-        self._counters = counters
+        self._sims = sims
+        self._rater = rater
         self._recall = recall
         self._past = past
-        self._reviver = Reviver(store, preparer, past)
+        self._reviver = reviver
+        self._turn = asyncio.Lock()
 
     async def charge(self, work: Work) -> None:
         """Decide every open event of the batch. May be repeated after a failure: what was decided is found again."""
-        await self._reviver.revive(work)
-        events = [event for event in work.rated() if event.is_open]
-        await self._recall.recall(events)
-        for event in events:
-            if event.is_open:
-                self._check_in(event)
-            elif event.charge.uses:
-                self._counters_of(event).unrate(event.charge.uses)
-        await self._send_all([event for event in events if event.is_open], work.batch.now_ms)
-        # All of the batch: what a try before this one decided was not restored if that one failed on its way.
-        for event in work.rated():
-            if event.is_redelivery:
-                await self._past.restore(event)
+        async with self._turn:
+            await self._reviver.revive(work)
+            events = [event for event in work.items if type(event) is Rated and event.is_open]
+            recalled = await self._recall.recall(events)
+            if recalled:
+                await self._did_not_count(recalled, work.batch.now_ms)
+                events = [event for event in events if event.is_open]
+            await self._send_all(events, work.batch.now_ms)
+            # All of the batch: what a try before this one decided was not restored if that one failed on its way.
+            for event in work.items:
+                if type(event) is Rated and event.head is None and event.is_redelivery:
+                    await self._past.restore(event)
 
-    def _counters_of(self, event: Rated) -> Counters:
-        return self._counters.of(event.usage.tenant, event.payer.subscriber.id)
-
-    def _check_in(self, event: Rated) -> None:
-        """Rate an event again if what was guessed when it was rated has turned out otherwise since."""
-        uses = event.charge.uses
-        if not uses:
-            return
-        counters = self._counters_of(event)
-        before = counters.check_in(uses, event.assumed)
-        if before != event.assumed and not holds(uses, before):
-            counters.take_back(uses)
-            self._rate_settled(event, counters)
-
-    def _rate_settled(self, event: Rated, counters: Counters) -> None:
-        """Rate from what is settled, and check in at once."""
-        rated = self._preparer.rate(event.raw, event.usage, event.payer, counters.settled)
-        if isinstance(rated, Faulted):
-            event.fault = rated.fault
-            return
-        event.charge, event.assumed, event.entry = rated.charge, rated.assumed, rated.entry
-        counters.rate(rated.charge.uses)
-        counters.check_in(rated.charge.uses, rated.assumed)
-
-    async def _send_all(self, stale: list[Rated], now_ms: int) -> None:
+    async def _send_all(self, events: list[Rated], now_ms: int) -> None:
         """Send until all are decided.
 
         A round decides at least the first stale event of each wallet, unless another worker was quicker.
         """
         fruitless = 0
-        while stale and fruitless < TOGETHER_MAX:
-            sent = len(stale)
-            stale = await self._send(stale, now_ms)
-            fruitless += len(stale) == sent
-        while stale:
-            stale = await self._serial(stale, now_ms)
+        while events and fruitless < TOGETHER_MAX:
+            sent = len(events)
+            events = await self._send(events, now_ms)
+            fruitless += len(events) == sent
+        while events:
+            events = await self._serial(events, now_ms)
 
     async def _serial(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:
         head, rest = list(events[:1]), list(events[1:])
         for _ in range(ALONE_MAX):
             head = await self._send(head, now_ms)
             if not head:
-                return rest
-        raise WalletError(f"no stable wallet to charge for {head[0].entry.cause} after {ALONE_MAX} tries")
+                return [event for event in rest if event.is_open]
+        raise WalletError(f"no stable wallet to charge for {head[0].cause} after {ALONE_MAX} tries")
 
     async def _send(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:
         """One call; answers the events to send again, already rated again."""
         if not events:
             return []
-        again: list[tuple[Rated, Stale]] = []
-        answers = await self._store.apply([event.entry for event in events], now_ms=now_ms)
-        for event, answer in zip(events, answers, strict=True):
-            if isinstance(answer, Stale):
-                again.append((event, answer))
+        for event in events:
+            event.answer = None
+        await self._store.charge(events, now_ms=now_ms)
+        stale: list[Rated] = []
+        surprises: list[Rated] = []
+        for event in events:
+            if event.head is not None:
+                if event.counts:
+                    event.member.settle(event)
                 continue
-            event.decision = answer
-            if answer.known or answer.fate is not Fate.RATED:
-                self._take_back(event)
-        return await self._second_look(again, now_ms) if again else []
+            answer = event.answer
+            if isinstance(answer, Stale):
+                stale.append(event)
+            else:
+                assert answer is not None, "the store answers every event"
+                if answer.outdated or (event.counts and (answer.known or answer.fate is not Fate.RATED)):
+                    surprises.append(event)
+                if event.counts:
+                    event.member.settle(event)
+        if surprises or stale:
+            return await self._second_look(stale, surprises, now_ms)
+        return []
 
-    async def _second_look(self, again: Sequence[tuple[Rated, Stale]], now_ms: int) -> list[Rated]:
-        wrong = _wrong(again)
-        rated_anew = [event for event, _ in again if _sim(event) in wrong]
-        for event in rated_anew:
-            self._take_back(event)
-        for event, stale in again:
-            if _sim(event) in wrong:
-                self._learn(event, stale)
-        if any(stale.why == "assignment" for _, stale in again):
-            await self._resolve_again([one for one in again if _sim(one[0]) in wrong], now_ms)
-        for event in rated_anew:
-            if event.is_open:
-                self._rate_settled(event, self._counters_of(event))
-        events = [event for event, _ in again if event.is_open]
-        if any(stale.why in ("assignment", "memory") for _, stale in again):
+    async def _second_look(self, stale: list[Rated], surprises: Sequence[Rated], now_ms: int) -> list[Rated]:
+        whys = {_why(event) for event in stale}
+        wrong: _Wrong = {event.member.key: (event.member, None) for event in surprises}
+        for event in stale:
+            self._learn(event, wrong)
+        for event in stale:
+            if event.fault is not None and event.counts:
+                event.member.settle(event)
+        moved = {_sim(event) for event in stale if _why(event) == "assignment"}
+        if moved:
+            await self._resolve_again([event for event in stale if event.is_open and _sim(event) in moved], now_ms)
+        await self._rate_again(wrong, now_ms)
+        for event in stale:
+            if event.is_open and not event.counts and event.member.key in wrong:
+                self._rate_alone(event, now_ms)
+        events = [event for event in stale if event.is_open]
+        if whys & {"assignment", "memory"}:
             # There are other shards to ask than before, or ids have gone from Redis since the batch asked.
-            await self._recall.recall(events)
-            for event in events:
-                if not event.is_open:
-                    self._take_back(event)
+            await self._did_not_count(await self._recall.recall(events), now_ms)
         return [event for event in events if event.is_open]
 
-    def _learn(self, event: Rated, stale: Stale) -> None:
-        if stale.why == "counters" or (stale.why == "behind" and stale.counters):
-            self._counters_of(event).believe(event.charge.uses, stale.counters)
-        elif stale.why in _PARKED:
-            detail = f"wallet {event.entry.wallet}: {stale.why.replace('_', ' ')}"
-            event.fault = Fault.of_usage(event.usage, _PARKED[stale.why], detail)
-        elif stale.why == "epoch":
+    def _learn(self, event: Rated, wrong: _Wrong) -> None:
+        """Note what one stale answer says."""
+        answer = event.answer
+        assert isinstance(answer, Stale)
+        if answer.why in _PARKED:
+            detail = f"wallet {event.wallet.name}: {answer.why.replace('_', ' ')}"
+            event.fault = Fault.of_usage(event.event.body, _PARKED[answer.why], detail)
+        elif answer.why == "epoch":
             raise WalletError("the wallets were restored to an earlier state; they must be replayed first")
+        elif answer.state is not None:
+            keys = [use.field.partition("/")[2].partition("/")[2] for use in event.sessions]
+            is_first = wrong.get(event.member.key, (None, None))[1] is None
+            if is_first:
+                wrong[event.member.key] = (event.member, answer.state)
+                event.member.sessions.clear()
+            event.member.sessions |= {
+                key: value
+                for key, value in zip(keys, answer.sessions, strict=True)
+                if is_first or key not in event.member.sessions
+            }
 
-    async def _resolve_again(self, again: Sequence[tuple[Rated, Stale]], now_ms: int) -> None:
+    async def _rate_again(self, wrong: _Wrong, now_ms: int) -> None:
+        """Rate all that wait on these members again, from their present state."""
+        untold = [member for member, state in wrong.values() if state is None]
+        states = await self._store.member_states([member.key for member in untold])
+        told = dict(zip((member.key for member in untold), states, strict=True))
+        for key, (member, state) in wrong.items():
+            member.learn(told[key] if state is None else state)
+            for event in member.pending:
+                self._rater.price(event, now_ms)
+            member.forget_uncounted(lambda event: event.counts)
+
+    def _rate_alone(self, event: Rated, now_ms: int) -> None:
+        """Rate an event again that moved no counters as they were believed to be."""
+        self._rater.price(event, now_ms)
+        if event.counts:
+            event.member.pending.append(event)
+
+    async def _did_not_count(self, events: Sequence[Rated], now_ms: int) -> None:
+        """What was decided elsewhere, or found to have no wallet, moves no counters."""
+        wrong: _Wrong = {}
+        for event in events:
+            if event.counts:
+                wrong[event.member.key] = (event.member, None)
+                event.member.settle(event)
+        if wrong:
+            await self._rate_again(wrong, now_ms)
+
+    async def _resolve_again(self, again: Sequence[Rated], now_ms: int) -> None:
         """Look up who pays anew; where the directory is ahead of the shard (a move was cut short), finish the move."""
-        directory = self._preparer.directory
-        for event, _ in again:
-            directory.forget(event.usage.tenant, event.payer.subscriber.id)
+        for event in again:
+            self._sims.forget(event.event.body.tenant, event.payer.subscriber.id)
+            if event.counts:
+                event.member.settle(event)
+        sims = await self._sims.fetch([event.event.usage for event in again])
         behind = {}
-        payers = await self._preparer.resolve([event.usage for event, _ in again])
-        for (event, stale), payer in zip(again, payers, strict=True):
-            if isinstance(payer, Fault):
-                event.fault = payer
+        for event, sim in zip(again, sims, strict=True):
+            answer = event.answer
+            if sim is None:
+                detail = f"no SIM is known as {event.payer.subscriber.id}"
+                event.fault = Fault.of_usage(event.event.body, Reason.UNKNOWN_SUBSCRIBER, detail)
                 continue
-            event.payer = payer
-            subscriber = payer.subscriber
-            ahead = stale.subscriber_version < subscriber.version or subscriber.moving is not None
-            if stale.why == "assignment" and ahead:
-                behind[subscriber.tenant, subscriber.id] = subscriber
+            item = self._rater.rate(event.event, sim, now_ms)
+            if isinstance(item, Faulted):
+                event.fault = item.fault
+                continue
+            _take_over(event, item)
+            subscriber = sim.subscriber
+            if isinstance(answer, Stale) and answer.why == "assignment":
+                ahead = answer.subscriber_version < subscriber.version or subscriber.moving is not None
+                if ahead:
+                    behind[subscriber.tenant, subscriber.id] = subscriber
         for subscriber in behind.values():
-            await directory.repair(subscriber, now_ms=now_ms)
+            await self._sims.directory.repair(subscriber, now_ms=now_ms)
 
-    def _take_back(self, event: Rated) -> None:
-        if event.charge.uses:
-            self._counters_of(event).take_back(event.charge.uses)
+
+def _take_over(event: Rated, rated: Rated) -> None:
+    """Become what the event was rated as anew."""
+    pending = rated.member.pending
+    if pending and pending[-1] is rated:
+        pending[-1] = event
+    for name in Rated.__struct_fields__:
+        setattr(event, name, getattr(rated, name))
 
 
 def _sim(event: Rated) -> tuple[str, str]:
     """Whose event it is; two tenants may call a SIM the same."""
-    return event.usage.tenant, event.payer.subscriber.id
+    return event.payer.subscriber.tenant, event.payer.subscriber.id
 
 
-def _wrong(again: Sequence[tuple[Rated, Stale]]) -> set[tuple[str, str]]:
-    """The SIMs whose events are rated again. What was only behind another SIM's event is sent again as it is."""
-    wrong: set[tuple[str, str]] = set()
-    seen: set[tuple[str, str]] = set()
-    for event, stale in again:
-        sim = _sim(event)
-        # The counters are those before the first of its events; the others were rated on top of that.
-        told = sim not in seen and stale.why == "behind" and stale.counters
-        if stale.why != "behind" or (told and not holds(event.charge.uses, stale.counters)):
-            wrong.add(sim)
-        seen.add(sim)
-    return wrong
+def _why(event: Rated) -> str:
+    return event.answer.why if isinstance(event.answer, Stale) else ""

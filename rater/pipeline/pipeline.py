@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from rater.directory import Directory
 from rater.pipeline.batch import Batch, Work
-from rater.pipeline.catalogues import Catalogues
+from rater.pipeline.catalogues import NAME_BYTES, Catalogues
 from rater.pipeline.charge import Charger
-from rater.pipeline.counters import CounterView
 from rater.pipeline.prepare import Limits, Preparer
+from rater.pipeline.rater import Rater
 from rater.pipeline.recall import OldIds, Recall
+from rater.pipeline.revive import Reviver
 from rater.pipeline.settle import Outputs, settle
+from rater.pipeline.sims import Sims
 from rater.wallet.store import WalletStore
 
 
@@ -33,10 +35,11 @@ class Pipeline:
         old_ids: OldIds | None = None,
     ) -> None:
         limits = limits or Limits()
-        counters = CounterView()
-        self._preparer = Preparer(catalogues.current, directory, counters, limits)
-        recall = Recall(store, limits.future_ms, old_ids)
-        self._charger = Charger(store, self._preparer, counters, recall, catalogues)
+        sims = Sims(directory, store, catalogues.current)
+        rater = Rater(sims, catalogues.current.digest[:NAME_BYTES])
+        recall, reviver = Recall(store, limits.future_ms, old_ids), Reviver(store, directory, rater, catalogues)
+        self._preparer = Preparer(sims, rater, limits)
+        self._charger = Charger(store, sims, rater, recall, catalogues, reviver)
 
     async def prepare(self, batch: Batch) -> Work:
         """Decode and rate; changes nothing."""

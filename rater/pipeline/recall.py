@@ -25,21 +25,32 @@ class Recall:
         self._future_ms = future_ms
         self._old_ids = old_ids
 
-    async def recall(self, events: Sequence[Rated]) -> None:
-        """Set the decision, or the old fingerprint, of each event that has one; usually none is even looked up."""
-        shards = [self._shards(event) for event in events]
+    async def recall(self, events: Sequence[Rated]) -> list[Rated]:
+        """Set the answer, or the old fingerprint, of each event that has one; usually none is even looked up.
+
+        Answers the events that were decided before.
+        """
         moved: defaultdict[int, list[Rated]] = defaultdict(list)
-        for event, (_, *others) in zip(events, shards, strict=True):
-            for other in others:
-                moved[other].append(event)
+        for event in events:
+            if event.payer.has_moved:
+                for other in self._shards(event)[1:]:
+                    moved[other].append(event)
         for shard, found in moved.items():
             await self._ask_shard(shard, found)
         # After the shards were asked: that also brings the store's view of what they have dropped up to date.
+        # An event was decided after its start, give or take what clocks may differ.
+        horizon_ms = max(map(self._store.slow_lane_before_ms, range(self._store.shards))) + self._future_ms
+        late = [event for event in events if event.event.start_ms < horizon_ms]
+        if late:
+            await self._recall_late(late)
+        return [event for event in (*late, *(one for found in moved.values() for one in found)) if not event.is_open]
+
+    async def _recall_late(self, events: Sequence[Rated]) -> None:
         old: defaultdict[int, list[Rated]] = defaultdict(list)
-        for event, asked in zip(events, shards, strict=True):
+        for event in events:
+            asked = self._shards(event)
             dropped_before_ms = max(self._store.slow_lane_before_ms(shard) for shard in asked)
-            # It was decided after its start, give or take what clocks may differ.
-            if event.is_open and event.usage.start_ms - self._future_ms < dropped_before_ms:
+            if event.is_open and event.event.start_ms - self._future_ms < dropped_before_ms:
                 old[asked[0]].append(event)
         forgotten: defaultdict[str, list[Rated]] = defaultdict(list)
         for shard, found in old.items():
@@ -47,28 +58,29 @@ class Recall:
             await self._ask_shard(shard, found)
             for event in found:
                 if event.is_open:
-                    forgotten[event.usage.tenant].append(event)
+                    forgotten[event.event.body.tenant].append(event)
         for tenant, found in forgotten.items():
             await self._ask_clickhouse(tenant, found)
 
     def _shards(self, event: Rated) -> list[int]:
         """The shards that may have decided the event, the one that will decide it first."""
-        tenant, own = event.usage.tenant, self._store.shard_of(event.usage.tenant, event.entry.wallet)
-        assignments = event.payer.subscriber.assignments
-        if len(assignments) == 1:
+        tenant, own = event.wallet.tenant, event.wallet.shard
+        if not event.payer.has_moved:
             return [own]
+        assignments = event.payer.subscriber.assignments
         others = {self._store.shard_of(tenant, assignment.wallet) for assignment in assignments} - {own}
         return [own, *sorted(others)]
 
     async def _ask_shard(self, shard: int, events: Sequence[Rated]) -> None:
-        decisions = await self._store.lookup(shard, [event.entry.identity for event in events])
+        decisions = await self._store.lookup(shard, [event.identity for event in events])
         for event, decision in zip(events, decisions, strict=True):
-            event.decision = event.decision or decision
+            if decision is not None and event.is_open:
+                event.answer = decision
 
     async def _ask_clickhouse(self, tenant: str, events: Sequence[Rated]) -> None:
         if self._old_ids is None:
             raise PartsError("usage is older than the ids Redis remembers, and there is no ClickHouse to look it up in")
-        ids = [(event.usage.source, event.usage.id) for event in events]
+        ids = [(event.event.body.source, event.event.body.id) for event in events]
         decided = await self._old_ids(tenant, ids)
         for event, key in zip(events, ids, strict=True):
             if key in decided:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from rater.directory import Subscriber
+from rater.directory import Directory, Subscriber
 from rater.identity import identity
-from rater.pipeline.batch import Faulted, Rated, Work
+from rater.pipeline.batch import UNRATED, Event, Faulted, Item, Rated, Work
 from rater.pipeline.catalogues import Catalogues
-from rater.pipeline.prepare import Preparer
+from rater.pipeline.rater import Rater
 from rater.wallet.entry import Decision
 from rater.wallet.store import WalletStore
 from schemas.fates import Reason
+from schemas.shape import Shapes
 from schemas.usage import Usage
 
 #: Faults of events whose subscriber may be known, so that there are shards to ask.
@@ -25,21 +26,23 @@ _ASKED = {Reason.NO_RATE, Reason.NO_PLAN, Reason.CURRENCY_MISMATCH, Reason.TOO_O
 class Reviver:
     """Looks up unrateable events in their subscribers' shards; costs nothing where there are none."""
 
-    def __init__(self, store: WalletStore, preparer: Preparer, past: Catalogues) -> None:
+    def __init__(self, store: WalletStore, directory: Directory, rater: Rater, past: Catalogues) -> None:
         self._store = store
-        self._preparer = preparer
+        self._directory = directory
+        self._rater = rater
         self._past = past
+        self._shapes = Shapes()
 
     async def revive(self, work: Work) -> None:
         """Replace each faulted event that was decided before by what it was rated as."""
         chosen: list[tuple[int, Faulted, Usage]] = [
             (index, item, item.usage)
             for index, item in enumerate(work.items)
-            if isinstance(item, Faulted) and item.usage is not None and item.fault.reason in _ASKED
+            if type(item) is Faulted and item.usage is not None and item.fault.reason in _ASKED
         ]
         if not chosen:
             return
-        subscribers = await self._preparer.directory.resolve([usage for _, _, usage in chosen])
+        subscribers = await self._directory.resolve([usage for _, _, usage in chosen])
         known = [(*event, found) for event, found in zip(chosen, subscribers, strict=True) if found is not None]
         by_shard: defaultdict[int, list[tuple[int, Faulted, Usage, Subscriber]]] = defaultdict(list)
         for index, item, usage, subscriber in known:
@@ -51,13 +54,14 @@ class Reviver:
             for event, decision in zip(asked, await self._store.lookup(shard, ids), strict=True):
                 if decision is not None:
                     index, item, usage, subscriber = event
-                    work.items[index] = await self._as_decided(item, usage, subscriber, decision)
+                    work.items[index] = await self._as_decided(item, usage, subscriber, decision, work.batch.now_ms)
 
     async def _as_decided(
-        self, item: Faulted, usage: Usage, subscriber: Subscriber, decision: Decision
-    ) -> Faulted | Rated:
-        payer = await self._past.payer(subscriber, usage, decision)
-        rated = self._preparer.rate(item.raw, usage, payer, {})
+        self, item: Faulted, usage: Usage, subscriber: Subscriber, decision: Decision, now_ms: int
+    ) -> Item:
+        payer = await self._past.payer(subscriber, usage.start_ms, decision)
+        event = Event(item.raw, usage, usage.start_ms, usage.end_ms, self._shapes.of(usage))
+        rated = self._rater.rate_for(event, payer, now_ms)
         if isinstance(rated, Rated):
-            rated.decision = decision
+            rated.answer, rated.billed = decision, UNRATED
         return rated

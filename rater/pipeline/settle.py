@@ -7,24 +7,24 @@ decision remembers, under the catalogue it names, with the place and time it was
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
-from rater.geo import country_of_mcc, country_of_number
+from rater.identity import FINGERPRINT_BYTES
 from rater.money import AMOUNT_MAX_NANOS
-from rater.pipeline.batch import Batch, Fault, Item, Rated, RawEvent, Work
-from rater.rating.charge import Charge, ChargePart
+from rater.pipeline.batch import UNRATED, Batch, Fault, Faulted, Item, Rated, RawEvent, Work
+from rater.rating.charge import ChargePart
 from rater.rating.rate import rate
+from rater.rating.terms import Terms
 from rater.rating.timeline import cycle_at
-from rater.wallet.entry import Decision
+from rater.wallet.entry import Decision, Head
 from schemas.fates import Fate, Reason
 from schemas.faults import DeadLetter, ParkedEvent
-from schemas.rated import RatedRecord
+from schemas.rated import payer_text, rare_text, record
 from schemas.usage import Usage
-
-UNITS = {"data": "bytes", "voice": "ms", "message": "messages"}
 
 #: Topics, in the order in which they are published.
 RATED, REFUSED, PARKED, DEAD_LETTERS = "rated", "refused", "parked", "dead-letters"
@@ -66,8 +66,7 @@ class Tally:
         return self.events == sum(self.fates.values())
 
 
-@dataclass(slots=True, frozen=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The answer for one event, as a door that answers gives it back."""
 
     fate: Fate
@@ -86,53 +85,100 @@ class Outputs:
     verdicts: list[Verdict] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
-    def add(self, topic: str, key: str, value: msgspec.Struct) -> None:
+    def add(self, topic: str, key: bytes, value: bytes) -> None:
         """Queue one message; the key keeps what belongs together in order."""
-        self.messages.setdefault(topic, []).append((key.encode(), _encode(value)))
+        self.messages.setdefault(topic, []).append((key, value))
 
 
 def settle(work: Work) -> Outputs:
     """Turn a decided batch into its messages, verdicts and tally."""
     outputs = Outputs(work.batch)
+    verdicts, rated, tally = outputs.verdicts, [], outputs.tally
+    charged: dict[str, int] = {}
     for item in work.items:
+        if type(item) is Rated and item.head is not None and item.charge is None:
+            # Charged at once under plain terms, as nearly all usage is.
+            currency, amount = item.currency, item.amount_nanos
+            rated.append((item.payer.key, _plain_record(item, item.head)))
+            charged[currency] = charged.get(currency, 0) + amount
+            verdicts.append(Verdict(Fate.RATED, Reason.NONE, "", amount, currency))
+            continue
+        if rated:
+            outputs.messages.setdefault(RATED, []).extend(rated)
+            rated = []
         verdict = _settle_item(item, outputs)
-        outputs.verdicts.append(verdict)
-        outputs.tally.fates[verdict.fate, verdict.reason] += 1
-    outputs.tally.events = len(work.items)
+        verdicts.append(verdict)
+    if rated:
+        outputs.messages.setdefault(RATED, []).extend(rated)
+    tally.charged_nanos.update(charged)
+    tally.fates.update((verdict.fate, verdict.reason) for verdict in verdicts)
+    tally.events = len(work.items)
     return outputs
 
 
+def _plain_record(event: Rated, head: Head) -> bytes:
+    of, payer, offer, raw = event.event, event.payer, event.offer, event.event.raw
+    body = of.body
+    text, rare, amount = offer.text, "", event.amount_nanos
+    if head.decided_ms - of.start_ms > GRACE_MS or body.session_id is not None:
+        text, rare = _late_text(event, offer.terms, offer.terms.explanation, head.decided_ms)
+    return record(
+        payer.text, body.source, body.id, text, head.epoch, head.n + event.place, event.quantity, event.billed, amount,
+        amount, head.balance_nanos - event.ahead_nanos, of.start_ms, of.end_ms, head.decided_ms, raw.door.name,
+        raw.position, event.marks[:FINGERPRINT_BYTES], rare,
+    )  # fmt: skip
+
+
+def _late_text(
+    event: Rated, terms: Terms | ChargePart, explanation: Sequence[str], decided_ms: int, **rare: Any
+) -> tuple[str, str]:
+    """The middle and the end of a record that may be late, or has what most have not."""
+    book, shape = event.payer.book, event.event.shape
+    start_ms = terms.start_ms if isinstance(terms, ChargePart) else event.event.start_ms
+    period, late = billing_period(terms.period, start_ms, decided_ms, book.zone)
+    rate_name = terms.rate if isinstance(terms, ChargePart) else terms.rate_name
+    text = book.text(shape, period, terms, rate_name, explanation)
+    return text, rare_text(session_id=event.event.body.session_id, late=late, **rare)
+
+
 def _settle_item(item: Item, outputs: Outputs) -> Verdict:
-    if item.fault is not None:
+    if isinstance(item, Faulted):
         return _settle_fault(item.raw, item.usage, item.fault, outputs)
+    if item.fault is not None:
+        return _settle_fault(item.event.raw, item.event.usage, item.fault, outputs)
     if item.old_fingerprint is not None:
         return _settle_repeat(item, outputs, item.old_fingerprint)
     decision = item.decision
     assert decision is not None, "an event leaves the charge stage decided"
-    if decision.known and not (item.is_redelivery and decision.fingerprint == item.entry.fingerprint):
+    if decision.known and not (item.is_redelivery and decision.fingerprint == item.fingerprint):
         return _settle_repeat(item, outputs, decision.fingerprint)
     return _settle_decision(item, decision, outputs)
 
 
 def _settle_decision(event: Rated, decision: Decision, outputs: Outputs) -> Verdict:
-    charge, tally = _charge_as_decided(event, decision), outputs.tally
-    topic = RATED if decision.fate is Fate.RATED else REFUSED
-    for record in records(event, charge, decision):
-        outputs.add(topic, f"{event.usage.tenant}/{decision.wallet}", record)
+    parts, tally = _parts_as_decided(event, decision), outputs.tally
+    is_rated = decision.fate is Fate.RATED
+    payer, currency = event.payer, event.payer.book.tariff.currency
+    tenant = event.event.body.tenant
+    begin = payer_text(tenant, payer.subscriber.id, payer.assignment.account, decision.wallet)
+    key = f"{tenant}/{decision.wallet}".encode()
+    for value in _records(event, begin, parts, decision):
+        outputs.add(RATED if is_rated else REFUSED, key, value)
     tally.redelivered += decision.known
-    if decision.fate is Fate.RATED:
-        tally.charged_nanos[charge.currency] += decision.charged_nanos
-        tally.uncovered_nanos[charge.currency] += charge.amount_nanos - decision.charged_nanos
-    return Verdict(decision.fate, decision.reason, "", decision.charged_nanos, charge.currency)
+    if is_rated:
+        cost = sum(part.amount_nanos for part in parts)
+        tally.charged_nanos[currency] += decision.charged_nanos
+        tally.uncovered_nanos[currency] += cost - decision.charged_nanos
+    return Verdict(decision.fate, decision.reason, "", decision.charged_nanos, currency)
 
 
 def _settle_repeat(event: Rated, outputs: Outputs, first: bytes) -> Verdict:
     """An id that was decided before: a duplicate without outputs, or the same id with other content."""
-    if event.entry.fingerprint == first:
+    if event.fingerprint == first:
         return Verdict(Fate.DUPLICATE, Reason.NONE)
     detail = "this id was decided before with other content; the first decision stands"
-    fault = Fault.of_usage(event.usage, Reason.ID_CONFLICT, detail, "id")
-    return _settle_fault(event.raw, event.usage, fault, outputs)
+    fault = Fault.of_usage(event.event.body, Reason.ID_CONFLICT, detail, "id")
+    return _settle_fault(event.event.raw, event.event.usage, fault, outputs)
 
 
 def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Outputs) -> Verdict:
@@ -153,7 +199,7 @@ def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Out
             format=batch.format,
             element=raw.element,
         )
-        outputs.add(DEAD_LETTERS, tenant, letter)
+        outputs.add(DEAD_LETTERS, tenant.encode(), _encode(letter))
         return Verdict(Fate.DEAD_LETTERED, fault.reason, f"{fault.field}: {fault.detail}".removeprefix(": "))
     parked = ParkedEvent(
         tenant=tenant,
@@ -166,97 +212,64 @@ def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Out
         parked_ms=batch.now_ms,
         raw=_encode(usage),
     )
-    outputs.add(PARKED, f"{tenant}/{source}", parked)
+    outputs.add(PARKED, f"{tenant}/{source}".encode(), _encode(parked))
     return Verdict(Fate.PARKED, fault.reason, fault.detail)
 
 
-def _charge_as_decided(event: Rated, decision: Decision) -> Charge:
-    """The charge under the counters the decision saw; the one at hand unless those differ."""
-    charge, payer = event.charge, event.payer
-    if decision.counters == event.assumed:
-        return charge
-    counters = {use.key: value for use, value in zip(charge.uses, decision.counters, strict=True)}
-    return rate(payer.tariff, event.usage, counters, payer.zone)
+def _parts_as_decided(event: Rated, decision: Decision) -> Sequence[ChargePart]:
+    """What is charged, under the counters the decision saw."""
+    of, offer, book = event.event, event.offer, event.payer.book
+    plain = None
+    if event.until_ms <= offer.high_ms:
+        plain = offer.rate(event.quantity, dict(zip(offer.keys, decision.counters, strict=False)))
+    if plain is None:
+        charge = event.charge
+        if charge is None or event.billed == UNRATED or decision.counters != event.counters:
+            usage = of.usage
+            uses = rate(book.tariff, usage, {}, book.zone).uses
+            counters = {use.key: value for use, value in zip(uses, decision.counters, strict=True)}
+            charge = rate(book.tariff, usage, counters, book.zone)
+        return charge.parts
+    billed, amount, _, _ = plain
+    terms = offer.terms
+    return [
+        ChargePart(
+            of.start_ms, of.end_ms, terms.period, terms.tariff_version, terms.rate_name, terms.zone, event.quantity,
+            billed, amount, terms.tax_category, terms.explanation,
+        )
+    ]  # fmt: skip
 
 
-def records(event: Rated, charge: Charge, decision: Decision) -> Iterator[RatedRecord]:
+def _records(event: Rated, begin: str, parts: Sequence[ChargePart], decision: Decision) -> Iterator[bytes]:
     """One record a part; a shortfall of money falls on the last parts."""
+    of, raw, rated = event.event, event.event.raw, decision.fate is Fate.RATED
     balance, left = decision.balance_before_nanos, decision.charged_nanos
-    for number, part in enumerate(charge.parts):
+    for number, part in enumerate(parts):
         charged = min(part.amount_nanos, left)
         left -= charged
-        yield _record(event, charge, decision, part, number, charged, balance)
+        text, rare = _late_text(
+            event, part, part.explanation, decision.decided_ms,
+            part=number, parts=len(parts), fate=decision.fate.label, reason="" if rated else decision.reason.label,
+            uncovered_nanos=part.amount_nanos - charged if rated else 0,
+        )  # fmt: skip
+        yield record(
+            begin, of.body.source, of.body.id, text, decision.epoch, decision.n, part.quantity, part.billable_quantity,
+            min(part.amount_nanos, AMOUNT_MAX_NANOS), charged, balance, part.start_ms, part.end_ms,
+            decision.decided_ms, raw.door.name, raw.position, decision.fingerprint, rare,
+        )  # fmt: skip
         balance -= charged
     assert left == 0, "what was charged is never more than what the parts cost"
 
 
-def billing_period(part: ChargePart, decided_ms: int, zone: str) -> tuple[str, bool]:
-    """The cycle whose invoice a part belongs to, and whether it is late.
+def billing_period(period: str, start_ms: int, decided_ms: int, zone: str) -> tuple[str, bool]:
+    """The cycle whose invoice usage belongs to, from its own, and whether it is late.
 
     Usage that arrives within `GRACE_MS` of its cycle's end is billed in its own; later, in the cycle in which it was
     decided, still at its own cycle's price, and marked.
     """
-    if decided_ms - part.start_ms <= GRACE_MS:
-        return part.period, False
-    _, end_ms, _ = cycle_at(zone, part.start_ms)
+    if decided_ms - start_ms <= GRACE_MS:
+        return period, False
+    _, end_ms, _ = cycle_at(zone, start_ms)
     if decided_ms < end_ms + GRACE_MS:
-        return part.period, False
+        return period, False
     return cycle_at(zone, decided_ms)[2], True
-
-
-def _record(
-    event: Rated, charge: Charge, decision: Decision, part: ChargePart, number: int, charged_nanos: int,
-    balance_nanos: int,
-) -> RatedRecord:  # fmt: skip
-    usage, payer = event.usage, event.payer
-    rated = decision.fate is Fate.RATED
-    period, late = billing_period(part, decision.decided_ms, payer.zone)
-    return RatedRecord(
-        tenant=usage.tenant,
-        source=usage.source,
-        id=usage.id,
-        part=number,
-        parts=len(charge.parts),
-        fate=decision.fate.label,
-        reason="" if rated else decision.reason.label,
-        fingerprint=decision.fingerprint.hex(),
-        service=usage.service,
-        kind=usage.kind or "",
-        direction=usage.direction,
-        subscriber=payer.subscriber.id,
-        account=payer.assignment.account,
-        wallet=decision.wallet,
-        epoch=decision.epoch,
-        n=decision.n,
-        plan=payer.plan.name,
-        plan_version=payer.plan.version,
-        tariff=payer.plan.tariff,
-        tariff_version=part.tariff_version,
-        period=period,
-        late=late,
-        rate=part.rate,
-        zone=part.zone,
-        unit=UNITS[usage.service],
-        quantity=part.quantity,
-        billable_quantity=part.billable_quantity,
-        amount_nanos=min(part.amount_nanos, AMOUNT_MAX_NANOS),
-        charged_nanos=charged_nanos,
-        uncovered_nanos=part.amount_nanos - charged_nanos if rated else 0,
-        currency=charge.currency,
-        balance_before_nanos=balance_nanos,
-        balance_after_nanos=balance_nanos - charged_nanos,
-        start_ms=part.start_ms,
-        end_ms=part.end_ms,
-        rated_ms=decision.decided_ms,
-        door=event.raw.door.name,
-        position=event.raw.position,
-        mcc=usage.mcc or "",
-        mnc=usage.mnc or "",
-        country=usage.country or (country_of_mcc(usage.mcc, usage.mnc) if usage.mcc else None) or "",
-        called_number=usage.called_number or "",
-        destination_country=usage.destination_country or country_of_number(usage.called_number or "") or "",
-        session_id=usage.session_id or "",
-        tax_category=part.tax_category,
-        catalogue=decision.catalogue.hex(),
-        explanation=part.explanation,
-    )

@@ -24,7 +24,7 @@ from rater.rating.pricer import Cards, Pricer
 from rater.rating.timeline import LATEST_MS, timeline
 from rater.tariff.match import Found
 from rater.tariff.model import Rate, Tariff
-from schemas.usage import Usage
+from schemas.shape import Shaped
 
 #: (billable quantity, nanos, counters before in the order of `keys`, what each advances by).
 Plain = tuple[int, int, tuple[int, ...], tuple[int, ...]]
@@ -53,7 +53,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False, eq=False):
     rate: RatePlain
 
 
-def terms_at(tariff: Tariff, usage: Usage, start_ms: int, cycle_zone: str) -> Terms:
+def terms_at(tariff: Tariff, usage: Shaped, start_ms: int, cycle_zone: str) -> Terms:
     """The terms of usage that looks like this one and starts at an instant; never fails."""
     if not 0 <= start_ms < LATEST_MS:
         return _no_rate(tariff, "", start_ms, start_ms)

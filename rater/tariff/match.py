@@ -17,7 +17,8 @@ from rater.geo import country_of_mcc, country_of_number
 from rater.rating.charge import Outcome
 from rater.rating.pricer import Pricer
 from rater.tariff.model import Rate, Version
-from schemas.usage import Direction, Usage
+from schemas.shape import Shaped
+from schemas.usage import Direction
 
 NETWORK = re.compile(r"[0-9]{3}-[0-9]{2,3}")
 NUMBER = re.compile(r"\+[0-9]{1,15}|[0-9]{1,8}")
@@ -129,7 +130,7 @@ class Index:
             f'version "{self._version.name}", {name}: "{place}" is no zone, country, network or number'
         )
 
-    def find(self, usage: Usage) -> Found:
+    def find(self, usage: Shaped) -> Found:
         """The answer for a usage; never fails, `no_rate` says what was looked up."""
         key = (
             usage.service, usage.kind, usage.direction, usage.mcc, usage.mnc, usage.country, usage.called_number,
@@ -142,7 +143,7 @@ class Index:
             found = self._answers[key] = self._find(usage)
         return found
 
-    def _find(self, usage: Usage) -> Found:
+    def _find(self, usage: Shaped) -> Found:
         country = usage.country or (country_of_mcc(usage.mcc, usage.mnc) if usage.mcc else None)
         network = f"{usage.mcc}-{usage.mnc}" if usage.mcc and usage.mnc else ""
         number = usage.called_number or ""
@@ -166,7 +167,7 @@ class Index:
         return [country, *self._zones_of.get(country, ())] if country else []
 
     def _matches(
-        self, usage: Usage, places: list[str], number: str, targets: list[str]
+        self, usage: Shaped, places: list[str], number: str, targets: list[str]
     ) -> Iterator[tuple[str, str, Pricer]]:
         """Rates that match, most specific first, with the place and the destination they matched by."""
         for kind in dict.fromkeys((usage.kind, None)):
@@ -176,7 +177,7 @@ class Index:
                 if found is not None:
                     yield where, *found
 
-    def _not_found(self, usage: Usage, places: list[str], number: str, target: str | None) -> str:
+    def _not_found(self, usage: Shaped, places: list[str], number: str, target: str | None) -> str:
         what = f"{usage.direction} {usage.service}" + (f" ({usage.kind})" if usage.kind else "")
         where = " or ".join(places) or "an unknown place"
         to = " or ".join(key for key in (number, *self._keys(target)) if key)

@@ -1,83 +1,120 @@
-"""Packs entries for the wallet function and unpacks its answers and states. Money crosses as (units, nanos)."""
+"""Packs what goes into the wallet function and unpacks what comes out. Money crosses as (units, nanos).
+
+A verdict is told in two parts (lua/usage.lua): the head, which only the function knows, and what the caller knew.
+"""
 
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 
 from rater.errors import WalletError
 from rater.money import NANOS
-from rater.rating.charge import CounterUse
-from rater.wallet.entry import HOLDS, Answer, Decision, Entry, Kind, Stale
+from rater.wallet.entry import HOLDS, Answer, Debit, Decision, Entry, Head, Kind, Stale
+from rater.wallet.member import pack_values
 from schemas.fates import Fate, Reason
 
-# fate, reason, epoch, n (6 bytes), decided_ms (6), charged (units 5 signed, nanos 4), balance before (5, 4),
-# assignment version, fingerprint, token, catalogue, length of the wallet's name. Odd widths are read as a low part and
-# a high part. The wallet's name follows, then the counters before, 8 bytes each.
-_VERDICT = struct.Struct("<BBHIHIHIbIIbII8s12s4sB")
-_TAIL = _VERDICT.size
-_WALLET_BYTES_MAX = 255
-_NUMBERS = struct.Struct("<6q").pack
+# fate, reason, epoch, n (6 bytes), decided_ms (6), balance before (units 5 signed, nanos 4). Odd widths are read as a
+# low and a high part.
+_HEAD: Final = struct.Struct("<BBHIHIHIbI")
+# place, ahead_nanos, charged (units low and high, nanos), assignment version.
+_TOLD: Final = struct.Struct("<HqIBII")
+# The same together with fingerprint, token, catalogue and length of the wallet's name; the name and the counters before
+# (8 bytes each) follow.
+_VERDICT: Final = struct.Struct("<BBHIHIHIbIHqIBII8s12s4sB")
+_WALLET_BYTES_MAX: Final = 255
+_WALLET: Final = struct.Struct("<3sIbIIbIIHBI")
 
 _FATES = (Fate.RATED, Fate.REFUSED)
 _REASONS = {int(reason): reason for reason in Reason}
+_FREE: Final = 256
+#: What may be charged ahead of an event within one call and still be told in an int64.
+_AHEAD_MAX: Final = 2**63 - 1
 
-
-#: Counters of periods that began before this are dropped from a member: a cycle of 31 days and events 90 days late.
-COUNTER_DAYS = 125
-_DAY_S = 86_400
 #: Set by the function alone, from the balance and from the wallet.
 _OWN_HOLDS = HOLDS["balance"] | HOLDS["parent"]
+_NO_MARKS: Final = bytes(24)
 
 
-def pack_call(entries: Sequence[Entry], now_ms: int, epoch: int, dropped_before_ms: int) -> bytes:
-    """One batch for one shard: wallets and members once each, entries referring to them by (1-based) index.
+def pack_charge(groups: Sequence[list[Debit]], now_ms: int, epoch: int, dropped_before_ms: int) -> bytes:
+    """The usage of one batch in one shard, a list for each wallet, as columns."""
+    wallets: tuple[list[Any], ...] = ([], [], [], [], [], [], [])
+    members: tuple[list[Any], ...] = ([], [], [])
+    events: tuple[list[Any], ...] = ([], [], [], [], [], [], [])
+    call = object()
+    for group in groups:
+        count = len(members[0])
+        is_plain, total = _pack_group(group, call, members, events)
+        units, nanos = divmod(total, NANOS)
+        currency: Any = group[0].currency
+        if any(event.currency != currency for event in group):
+            currency = [event.currency for event in group]
+        row = (group[0].wallet.key, currency, len(group), len(members[0]) - count, units, nanos, int(is_plain))
+        for column, value in zip(wallets, row, strict=True):
+            column.append(value)
+    packed: bytes = msgpack.packb((now_ms, epoch, dropped_before_ms, *wallets, *members, *events), use_bin_type=False)
+    return packed
 
-    Entries go as columns: a few long arrays are read much faster in Lua than many short ones.
-    """
+
+def _pack_group(
+    group: list[Debit], call: object, members: tuple[list[Any], ...], events: tuple[list[Any], ...]
+) -> tuple[bool, int]:
+    """One wallet's events; answers whether they may be charged at once, and what they cost together."""
+    keys, befores, afters = members
+    identities, told, member_of, after, flags, causes, sessions = events
+    is_plain, ahead, tail = True, 0, group[0].wallet.tail
+    for place, event in enumerate(group):
+        member = event.member
+        if member.mark is not call:
+            member.mark, member.place, member.last = call, len(keys), -1
+            keys.append(member.key)
+            befores.append(event.before)
+            afters.append(b"")
+        if event.after:
+            if member.last >= 0:
+                after[member.last] = afters[member.place]
+            afters[member.place], member.last = event.after, len(after)
+            after.append(1)
+        else:
+            after.append(b"")
+        amount = event.amount_nanos
+        units, nanos = divmod(amount, NANOS)
+        event.place, event.ahead_nanos = place, ahead
+        identities.append(event.identity)
+        fits = ahead if ahead <= _AHEAD_MAX else 0
+        head = _TOLD.pack(place, fits, units & 0xFFFFFFFF, units >> 32, nanos, event.version)
+        told.append(head + event.marks + tail + pack_values(event.counters))
+        member_of.append(member.place + 1)
+        flags.append(event.refuse + _FREE * event.free)
+        causes.append(event.cause)
+        sessions.append([(use.field, str(use.before), str(use.after)) for use in event.sessions] or 0)
+        ahead += amount
+        if event.refuse or event.free or event.sessions or event.version != member.version:
+            is_plain = False
+    return is_plain and ahead <= _AHEAD_MAX, ahead
+
+
+def pack_commands(entries: Sequence[Entry], now_ms: int, epoch: int) -> bytes:
+    """Commands for one shard: wallets and members once each, entries referring to them by (1-based) index."""
     wallets: dict[tuple[str, str], int] = {}
     members: dict[tuple[int, str], int] = {}
-    wallet_of, member_of = [], []
+    items = []
     for entry in entries:
         wallet = wallets.setdefault((entry.tenant, entry.wallet), len(wallets) + 1)
-        wallet_of.append(wallet)
-        member_of.append(members.setdefault((wallet, entry.subscriber), len(members) + 1) if entry.subscriber else 0)
-    columns = (
-        [entry.kind for entry in entries],
-        wallet_of,
-        member_of,
-        [entry.subscriber_version for entry in entries],
-        [entry.identity for entry in entries],
-        [entry.fingerprint + entry.token + entry.catalogue for entry in entries],
-        [entry.cause for entry in entries],
-        [entry.currency for entry in entries],
-        [entry.amount_nanos // NANOS for entry in entries],
-        [entry.amount_nanos % NANOS for entry in entries],
-        [_pack_uses(entry.uses) if entry.uses else 0 for entry in entries],
-        [entry.refuse for entry in entries],
-        [entry.free for entry in entries],
-        [0 if entry.kind is Kind.USAGE else _pack_command(entry) for entry in entries],
-    )
-    oldest_period = time.strftime("%Y-%m-%d", time.gmtime(max(0, now_ms // 1000 - COUNTER_DAYS * _DAY_S)))
-    call = (now_ms, epoch, dropped_before_ms, oldest_period, list(wallets), list(members), columns)
-    packed: bytes = msgpack.packb(call, use_bin_type=False)
+        member = members.setdefault((wallet, entry.subscriber), len(members) + 1) if entry.subscriber else 0
+        name = entry.wallet.encode()[:_WALLET_BYTES_MAX]  # a longer one is no wallet's
+        bits = _hold_bits(entry)
+        told = _TOLD.pack(0, 0, 0, 0, 0, entry.subscriber_version) + entry.fingerprint + _NO_MARKS[8:]
+        items.append(
+            (entry.kind, wallet, member, entry.subscriber_version, entry.identity,
+             told + bytes([len(name)]) + name, entry.cause, entry.currency, *divmod(entry.amount_nanos, NANOS),
+             bits, entry.hold, entry.note, *divmod(entry.floor_nanos, NANOS))
+        )  # fmt: skip
+    packed: bytes = msgpack.packb((now_ms, epoch, list(wallets), list(members), items), use_bin_type=False)
     return packed
-
-
-def _pack_uses(uses: Sequence[CounterUse]) -> list[str | bytes]:
-    packed: list[str | bytes] = []
-    for use in uses:
-        numbers = _NUMBERS(use.add, use.low, use.high, use.step, use.residue_low, use.residue_high)
-        packed += (use.key, numbers)
-    return packed
-
-
-def _pack_command(entry: Entry) -> list[Any]:
-    return [_hold_bits(entry), entry.hold, entry.note, *divmod(entry.floor_nanos, NANOS)]
 
 
 def _hold_bits(entry: Entry) -> int:
@@ -100,32 +137,60 @@ def _check_names(entry: Entry) -> None:
         raise WalletError(f"wallet: {entry.wallet[:20]}... is longer than {_WALLET_BYTES_MAX} bytes")
 
 
+def unpack_head(reply: bytes) -> Head:
+    """What events that were charged at once have in common."""
+    _, _, epoch, n, n_high, ms, ms_high, units, units_high, nanos = _HEAD.unpack(reply)
+    balance = (units + (units_high << 32)) * NANOS + nanos
+    return Head(epoch, n + (n_high << 32), ms + (ms_high << 32), balance)
+
+
 def unpack_answer(reply: bytes) -> Answer:
     """A decision (new or known) or a stale answer."""
     if reply[:1] == b"S":
-        why, version, counters = msgpack.unpackb(reply[1:])
-        return Stale(why, version, tuple(counters or ()))
-    return unpack_verdict(reply[1:], known=reply[:1] == b"K")
+        return _unpack_stale(reply)
+    return unpack_verdict(reply[1:], known=reply[:1] == b"K", outdated=reply[:1] == b"n")
 
 
-def unpack_verdict(packed: bytes, *, known: bool) -> Decision:
-    """A verdict as the function packed it."""
-    (fate, reason, epoch, n, n_high, ms, ms_high, units, units_high, nanos, before, before_high, before_nanos,
-     version, fingerprint, token, catalogue, name_bytes) = _VERDICT.unpack_from(packed)  # fmt: skip
-    end = _TAIL + name_bytes
+def _unpack_stale(reply: bytes) -> Stale:
+    raw_why, detail = msgpack.unpackb(reply[1:], raw=True)
+    why = raw_why.decode()
+    if why == "memory":
+        return Stale(why, dropped_before_ms=detail)
+    if isinstance(detail, int):
+        return Stale(why, subscriber_version=detail)
+    state, sessions = detail
+    return Stale(why, state=state, sessions=tuple(int(value) for value in sessions or ()))
+
+
+def unpack_verdict(packed: bytes, *, known: bool, outdated: bool = False) -> Decision:
+    """A verdict as it is remembered."""
+    (fate, reason, epoch, n, n_high, ms, ms_high, units, units_high, nanos, place, ahead, charged, charged_high,
+     charged_nanos, version, fingerprint, token, catalogue, name_bytes) = _VERDICT.unpack_from(packed)  # fmt: skip
+    end = _VERDICT.size + name_bytes
     return Decision(
         known=known,
         fate=_FATES[fate],
         reason=_REASONS[reason],
-        wallet=packed[_TAIL:end].decode(),
+        wallet=packed[_VERDICT.size : end].decode(),
         epoch=epoch,
-        n=n + (n_high << 32),
-        charged_nanos=(units + (units_high << 32)) * NANOS + nanos,
-        balance_before_nanos=(before + (before_high << 32)) * NANOS + before_nanos,
+        n=n + (n_high << 32) + place,
+        charged_nanos=(charged + (charged_high << 32)) * NANOS + charged_nanos,
+        balance_before_nanos=(units + (units_high << 32)) * NANOS + nanos - ahead,
         decided_ms=ms + (ms_high << 32),
         fingerprint=fingerprint,
         token=token,
         catalogue=catalogue,
         counters=struct.unpack(f"<{(len(packed) - end) // 8}q", packed[end:]) if len(packed) > end else (),
         subscriber_version=version,
+        outdated=outdated,
     )
+
+
+def unpack_wallet(packed: bytes) -> tuple[str, int, int, int, int, int]:
+    """Currency, balance and floor in nanos, n, holds and status version of a wallet."""
+    (currency, units, units_high, nanos, floor, floor_high, floor_nanos, n, n_high, holds, version) = _WALLET.unpack(
+        packed
+    )
+    balance = (units + (units_high << 32)) * NANOS + nanos
+    floor_all = (floor + (floor_high << 32)) * NANOS + floor_nanos
+    return currency.decode(), balance, floor_all, n + (n_high << 32), holds, version

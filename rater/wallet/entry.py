@@ -1,18 +1,19 @@
-"""What goes into the wallet's one call and what comes out: entries in, decisions or stale answers out."""
+"""What goes into the wallet's calls and what comes out: usage and commands in, decisions or stale answers out."""
+
+from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 import msgspec
 
-from rater.rating.charge import CounterUse
+from rater.wallet.member import Member
 from schemas.fates import Fate, Reason
 
 
 class Kind(IntEnum):
-    """How an entry touches a wallet, and so how far it may go."""
+    """How a command touches a wallet, and so how far it may go."""
 
-    #: Covered as far as the balance reaches; the rest is recorded as uncovered.
-    USAGE = 0
     #: Opens the wallet (currency, floor, first balance); the same again is a no-op with the same verdict.
     CREATE = 1
     #: Top-up, refund, receiving leg: adds, up to the int64 limit (`balance_limit`).
@@ -41,35 +42,58 @@ def hold_names(bits: int) -> tuple[str, ...]:
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One change asked of one wallet. Only USAGE uses `subscriber_version`, `uses`, `free`, `refuse`, `token`."""
+    """One command on one wallet."""
 
     kind: Kind
     tenant: str
     wallet: str
-    #: Identity digest, fingerprint of the content, delivery token (see rater.identity).
+    #: Identity digest and fingerprint of the content (see rater.identity).
     identity: bytes
     fingerprint: bytes
     #: "source/id" in clear, for the lifecycle event or journal line this entry may cause.
     cause: str
-    token: bytes = bytes(12)
     currency: str = ""
     amount_nanos: int = 0
     subscriber: str = ""
-    #: The assignment version the subscriber was resolved with; another one in the shard makes the entry stale.
+    #: JOIN, LEAVE: the assignment version.
     subscriber_version: int = 0
-    uses: tuple[CounterUse, ...] = ()
-    #: Decided already by the tariff: remember this refusal, debit nothing (region_blocked, amount_limit).
-    refuse: Reason = Reason.NONE
-    #: Emergency numbers and the like: also for a held subscriber.
-    free: bool = False
     #: HOLD, RELEASE: which one. JOIN: the subscriber's own holds it brings along ("operator,fraud").
     hold: str = ""
     #: CREATE: where the floor is.
     floor_nanos: int = 0
     #: For the journal.
     note: str = ""
-    #: First four bytes of the catalogue's digest: what rated it, to rate it again the same way.
-    catalogue: bytes = b"\0\0\0\0"
+
+
+class WalletRef:
+    """Where a wallet stands: its shard, its key there, and its name as verdicts carry it."""
+
+    __slots__ = ("key", "name", "shard", "tail", "tenant")
+
+    def __init__(self, tenant: str, name: str, shard: int, key: bytes) -> None:
+        self.tenant = tenant
+        self.name = name
+        self.shard = shard
+        self.key = key
+        encoded = name.encode()[:255]  # a longer one is no wallet's
+        self.tail = bytes([len(encoded)]) + encoded
+
+
+class SessionUse(msgspec.Struct, frozen=True, gc=False):
+    """A counter of a session: its field in Redis, and what it was and is once the event is charged."""
+
+    field: str
+    before: int
+    after: int
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """What events of a wallet that were charged at once have in common: number and balance before the first."""
+
+    epoch: int
+    n: int
+    decided_ms: int
+    balance_nanos: int
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -92,25 +116,95 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     fingerprint: bytes
     token: bytes
     catalogue: bytes
-    #: The counters before this entry, in the order of `Entry.uses`.
+    #: The counters before this entry, in the order in which the charge used them.
     counters: tuple[int, ...] = ()
     #: The assignment version it was decided under.
     subscriber_version: int = 0
+    #: The member's state that came with the call is not what the shard has, though it did not matter for this event.
+    outdated: bool = False
 
 
 class Stale(msgspec.Struct, frozen=True, gc=False):
     """An assumption no longer holds; nothing was changed by this entry nor by later ones of its wallet in the call.
 
     `why`: "assignment" (resolve the subscriber again; the shard has `subscriber_version`, 0 if it is no member),
-    "counters" (rate again from `counters`, present values of `Entry.uses`), "no_wallet" or "currency" (nothing waits
-    behind such usage), "behind" (an earlier entry of the same wallet in this call was stale; `counters` as above),
-    "memory" (ids were dropped here that the caller believes remembered: look elsewhere again,
-    `WalletStore.slow_lane_before_ms` is up to date) or "epoch".
+    "counters" (rate again from `state` and `sessions`, as they stand), "no_wallet" or "currency" (nothing waits behind
+    such usage), "behind" (an earlier entry of the same wallet in this call was stale; `state` as above), "memory" (ids
+    were dropped here that the caller believes remembered: look elsewhere again, `WalletStore.slow_lane_before_ms` is
+    up to date) or "epoch".
     """
 
     why: str
     subscriber_version: int = 0
-    counters: tuple[int, ...] = ()
+    #: The member as the shard has it.
+    state: bytes | None = None
+    #: Values of the event's session counters, in its order.
+    sessions: tuple[int, ...] = ()
+    dropped_before_ms: int = 0
 
 
 Answer = Decision | Stale
+
+
+class Debit(msgspec.Struct, gc=False, eq=False):
+    """One event's charge to one wallet. Exactly one of `head` and `answer` is set once the call has come back."""
+
+    wallet: WalletRef
+    member: Member[Any]
+    #: Identity digest of (tenant, source, id), see rater.identity.
+    identity: bytes
+    #: Fingerprint (8 bytes), delivery token (12) and catalogue (4), kept in the verdict.
+    marks: bytes
+    #: "source/id" in clear, for a lifecycle event this may cause.
+    cause: str
+    currency: str
+    amount_nanos: int
+    #: The assignment version the subscriber was resolved with; another one in the shard makes the entry stale.
+    version: int
+    #: The member as the event was rated upon, and as it is after it (empty: not changed).
+    before: bytes = b""
+    after: bytes = b""
+    #: Values before, of the counters it was rated with.
+    counters: tuple[int, ...] = ()
+    sessions: tuple[SessionUse, ...] = ()
+    #: Decided already by tariff or plan: remember this refusal, debit nothing (region_blocked, amount_limit).
+    refuse: Reason = Reason.NONE
+    #: Emergency numbers and the like: also for a held subscriber.
+    free: bool = False
+    #: Charged at once with others of its wallet, as told by `place` and `ahead_nanos`, what was charged between.
+    head: Head | None = None
+    place: int = 0
+    ahead_nanos: int = 0
+    answer: Decision | Stale | None = None
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Digest of the content."""
+        return self.marks[:8]
+
+    @property
+    def token(self) -> bytes:
+        """The delivery token."""
+        return self.marks[8:20]
+
+    @property
+    def decision(self) -> Decision | None:
+        """What was decided, in full; None while it is not."""
+        if self.head is None:
+            return self.answer if isinstance(self.answer, Decision) else None
+        return Decision(
+            known=False,
+            fate=Fate.RATED,
+            reason=Reason.NONE,
+            wallet=self.wallet.name,
+            epoch=self.head.epoch,
+            n=self.head.n + self.place,
+            charged_nanos=self.amount_nanos,
+            balance_before_nanos=self.head.balance_nanos - self.ahead_nanos,
+            decided_ms=self.head.decided_ms,
+            fingerprint=self.marks[:8],
+            token=self.marks[8:20],
+            catalogue=self.marks[20:],
+            counters=self.counters,
+            subscriber_version=self.version,
+        )

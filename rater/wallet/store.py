@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack
-
 from rater.errors import UnsafeRedisError, WalletError
-from rater.money import NANOS
 from rater.wallet import function
-from rater.wallet.codec import pack_call, unpack_answer, unpack_verdict
+from rater.wallet.codec import pack_charge, pack_commands, unpack_answer, unpack_head, unpack_verdict, unpack_wallet
 from rater.wallet.durability import Durability, check_durability
-from rater.wallet.entry import Answer, Decision, Entry, Stale, hold_names
+from rater.wallet.entry import Answer, Debit, Decision, Entry, Stale, WalletRef, hold_names
 from rater.wallet.keys import shard_of, tag
+from rater.wallet.member import counters_of, head_of
 
 #: Says how many shards there are; fixed with the first wallet.
 META = "rater:meta"
@@ -23,6 +22,8 @@ META = "rater:meta"
 CALL_ENTRIES_MAX = 4000
 #: How long a call waits for a replica's append-only file before it fails (and is repeated: verdicts are remembered).
 REPLICA_WAIT_MS = 2000
+#: Stale answers that wait for a repair, not for their turn: later events of the wallet do not wait for them.
+_REPAIRED_BY_HAND = ("no_wallet", "currency")
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,71 @@ class WalletStore:
         """Ids decided before this time may be forgotten here; what could be as old is looked up in ClickHouse."""
         return self._dropped_before_ms[shard]
 
+    def wallet_ref(self, tenant: str, wallet: str) -> WalletRef:
+        """Where a wallet stands, for `charge`."""
+        shard = self.shard_of(tenant, wallet)
+        return WalletRef(tenant, wallet, shard, f"{tag(shard)}:w:{tenant}/{wallet}".encode())
+
+    def member_key(self, wallet: WalletRef, subscriber: str) -> bytes:
+        """The key of a wallet's member."""
+        return f"{tag(wallet.shard)}:b:{wallet.tenant}/{wallet.name}/{subscriber}".encode()
+
+    async def charge(self, events: Sequence[Debit], *, now_ms: int, epoch: int = 0) -> None:
+        """Decide usage: sets `head` or `answer` of each event. Those of one wallet are decided in order.
+
+        An epoch of 0 is any.
+        """
+        by_shard: defaultdict[int, dict[bytes, list[Debit]]] = defaultdict(dict)
+        for event in events:
+            wallet = event.wallet
+            groups = by_shard[wallet.shard]
+            group = groups.get(wallet.key)
+            if group is None:
+                groups[wallet.key] = [event]
+            else:
+                group.append(event)
+        await asyncio.gather(
+            *(self._charge_shard(shard, list(groups.values()), now_ms, epoch) for shard, groups in by_shard.items())
+        )
+
+    async def _charge_shard(self, shard: int, groups: Sequence[list[Debit]], now_ms: int, epoch: int) -> None:
+        # One view for all pages: what it says was looked up elsewhere by the caller, what is learnt on the way was not.
+        dropped_before_ms = self._dropped_before_ms[shard]
+        behind: set[bytes] = set()
+        for page in _pages(groups, CALL_ENTRIES_MAX):
+            sent = [group for group in page if group[0].wallet.key not in behind]
+            for group in page:
+                if group[0].wallet.key in behind:
+                    for event in group:
+                        event.answer = Stale("behind")
+            if sent:
+                packed = pack_charge(sent, now_ms, epoch, dropped_before_ms)
+                replies = await self._call("charge", tag(shard), packed)
+                self._take_replies(shard, sent, replies, behind)
+
+    def _take_replies(
+        self, shard: int, groups: Sequence[list[Debit]], replies: Sequence[Any], behind: set[bytes]
+    ) -> None:
+        if (isinstance(replies[0], list) and len(replies[0]) < len(groups[0])) or len(replies) < len(groups):
+            replies = [list(replies[0]) * len(group) for group in groups]  # one answer for all: the epoch
+        for group, reply in zip(groups, replies, strict=True):
+            if isinstance(reply, bytes):
+                head = unpack_head(reply)
+                for event in group:
+                    event.head = head
+                continue
+            for event, packed in zip(group, reply, strict=True):
+                event.answer = answer = unpack_answer(packed)
+                if isinstance(answer, Stale) and answer.why not in _REPAIRED_BY_HAND:
+                    behind.add(event.wallet.key)
+                    if answer.why == "memory":
+                        self._dropped_before_ms[shard] = answer.dropped_before_ms
+
     async def apply(self, entries: Sequence[Entry], *, now_ms: int, epoch: int = 0) -> list[Answer]:
-        """Decide entries, answers in their order. Entries of one wallet are decided in order; an epoch of 0 is any."""
-        by_shard: dict[int, list[int]] = {}
+        """Carry out commands, answers in their order. Those of one wallet are decided in order; epoch 0 is any."""
+        by_shard: defaultdict[int, list[int]] = defaultdict(list)
         for index, entry in enumerate(entries):
-            by_shard.setdefault(self.shard_of(entry.tenant, entry.wallet), []).append(index)
+            by_shard[self.shard_of(entry.tenant, entry.wallet)].append(index)
         answers: list[Answer | None] = [None] * len(entries)
         await asyncio.gather(
             *(self._apply_shard(shard, entries, chosen, answers, now_ms, epoch) for shard, chosen in by_shard.items())
@@ -107,8 +168,6 @@ class WalletStore:
         self, shard: int, entries: Sequence[Entry], chosen: Sequence[int], answers: list[Answer | None],
         now_ms: int, epoch: int,
     ) -> None:  # fmt: skip
-        # One view for all pages: what it says was looked up elsewhere by the caller, what is learnt on the way was not.
-        dropped_before_ms = self._dropped_before_ms[shard]
         behind: set[tuple[str, str]] = set()
         for start in range(0, len(chosen), CALL_ENTRIES_MAX):
             page = []
@@ -117,14 +176,13 @@ class WalletStore:
                     answers[index] = Stale("behind")
                 else:
                     page.append(index)
-            packed = pack_call([entries[index] for index in page], now_ms, epoch, dropped_before_ms)
-            replies = await self._call("apply", tag(shard), packed)
+            replies = await self._call("apply", tag(shard), pack_commands([entries[i] for i in page], now_ms, epoch))
+            if len(replies) < len(page):  # one answer for all: the epoch
+                replies = replies * len(page)
             for index, reply in zip(page, replies, strict=True):
                 answer = answers[index] = unpack_answer(reply)
-                if isinstance(answer, Stale) and answer.why not in ("no_wallet", "currency"):
+                if isinstance(answer, Stale):
                     behind.add((entries[index].tenant, entries[index].wallet))
-                    if answer.why == "memory":
-                        self._dropped_before_ms[shard] = answer.counters[0]
 
     async def _call(self, name: str, key: str, *arguments: Any) -> Any:
         function_name = f"{function.LIBRARY}_{name}"
@@ -174,8 +232,7 @@ class WalletStore:
         packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:w:{tenant}/{wallet}")
         if packed is None:
             return None
-        currency, units, nanos, floor_units, floor_nanos, n, holds, version = msgpack.unpackb(packed)
-        balance, floor = units * NANOS + nanos, floor_units * NANOS + floor_nanos
+        currency, balance, floor, n, holds, version = unpack_wallet(packed)
         return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version)
 
     async def member(self, tenant: str, wallet: str, subscriber: str) -> MemberState | None:
@@ -183,8 +240,18 @@ class WalletStore:
         packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:b:{tenant}/{wallet}/{subscriber}")
         if packed is None:
             return None
-        assigned, holds, version, active, counters = msgpack.unpackb(packed)
-        return MemberState(subscriber, assigned, hold_names(holds), version, bool(active), dict(counters or {}))
+        assigned, holds, version, active = head_of(packed)
+        return MemberState(subscriber, assigned, hold_names(holds), version, bool(active), counters_of(packed))
+
+    async def member_states(self, keys: Sequence[bytes]) -> list[bytes]:
+        """The packed states of members, by key; empty where there is none."""
+        if not keys:
+            return []
+        # Single GETs in a pipeline: a cluster refuses MGET over several slots.
+        pipeline = self._redis.pipeline(transaction=False)
+        for key in keys:
+            pipeline.get(key)
+        return [state or b"" for state in await pipeline.execute()]
 
     async def members(self, tenant: str, wallet: str, page: int = 1000) -> AsyncIterator[str]:
         """The names of a wallet's members, in order."""
@@ -194,3 +261,20 @@ class WalletStore:
             for name in names:
                 yield name.decode()
             start = "(" + names[-1].decode()
+
+
+def _pages(groups: Sequence[list[Debit]], events_max: int) -> Iterator[list[list[Debit]]]:
+    """Wallets' events in calls of at most so many; a wallet with more is cut."""
+    page: list[list[Debit]] = []
+    room = events_max
+    for group in groups:
+        start = 0
+        while start < len(group):
+            piece = group[start : start + room] if start or len(group) > room else group
+            page.append(piece)
+            start, room = start + len(piece), room - len(piece)
+            if not room:
+                yield page
+                page, room = [], events_max
+    if page:
+        yield page

@@ -61,7 +61,7 @@ class Table:
             kind = _NARROWER.get(field.name, _KEPT_AS.get(field.type, field.type))
             default = msgspec.Raw(b"{}") if kind is msgspec.Raw else field.default
             definition.append((field.name, kind) if field.required else (field.name, kind, default))
-        self.row = msgspec.defstruct(f"{struct.__name__}Row", definition, omit_defaults=True, gc=False)
+        self.row = msgspec.defstruct(f"{struct.__name__}Row", definition, kw_only=True, gc=False)
         #: Decodes one value; raises msgspec.DecodeError with the field's name and what is wrong with it.
         self.decode = msgspec.json.Decoder(self.row).decode
 

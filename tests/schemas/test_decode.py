@@ -11,6 +11,7 @@ from rater.identity import fingerprint, identity
 from schemas.checks import check
 from schemas.decode import FORMATS, RAW_MAX_BYTES, UsageError, decode_kafka, decode_usage, decoder
 from schemas.fates import Reason
+from schemas.shape import Shapes
 from schemas.usage import Usage
 from tests.schemas.adapters.test_cloudevents import STRUCTURED
 from tests.schemas.events import EMNIFY, PLAIN, VOICE, raw
@@ -57,7 +58,8 @@ def judged(data: bytes, format: str, headers: list[tuple[str, bytes]] | None = N
         else:
             # What passes can be hashed, written and read again.
             identity(result.tenant, result.source, result.id)
-            fingerprint(result, "sub")
+            shape = Shapes().of(result)
+            fingerprint(shape.text, "sub", result.session_id, result.quantity, result.start_ms, result.end_ms)
             assert msgspec.json.decode(msgspec.json.encode(result), type=Usage) == check(result)
 
 

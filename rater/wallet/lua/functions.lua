@@ -1,33 +1,44 @@
--- apply    decides a batch: id known? -> the remembered verdict; else assumptions, holds, money, verdict
+-- charge   decides usage: id known? -> the remembered verdict; else assumptions, holds, money, verdict
+-- apply    decides everything else that changes a wallet, in the same order
 -- fan_out  brings the members of a held (or released) wallet after it, a page at a time
 -- lookup   answers remembered verdicts, changes nothing
 -- rotate   begins and drops generations of remembered verdicts
 -- replace  writes a directory entry if it is still the one that was read
 
-local function verdict(call, item, v)
-  local wallet = item.wallet
-  wallet.tail = wallet.tail or struct.pack('B', #wallet.name) .. wallet.name
-  local packed = struct.pack('<BBI2I6I6i5I4i5I4I4', v.fate, v.reason, call.epoch, v.n or 0, call.now_ms,
-    v.cu or 0, v.cn or 0, v.bu, v.bn, item.version) .. item.marks .. wallet.tail
-  for _, value in ipairs(v.counters or NONE) do packed = packed .. struct.pack('<i8', value) end
-  return packed
+-- A batch comes as columns: a few long arrays are read much faster than many short ones.
+local function read_batch(call, packed)
+  local b = {call = call, members = {}, first_item = 1, first_member = 1}
+  b.now_ms, b.epoch, b.dropped_before_ms, b.wallet_keys, b.currencies, b.counts, b.member_counts, b.units, b.nanos,
+    b.plain, b.member_keys, b.members_before, b.members_after, b.ids, b.told, b.member_of, b.after, b.flags, b.causes,
+    b.sessions = unpack(packed)
+  b.forgot_more = call.dropped_before_ms > b.dropped_before_ms
+  return b
 end
 
-local function stale(why, version, counters) return 'S' .. cmsgpack.pack({why, version or 0, counters or {}}) end
+local function load_batch(b)
+  local call, fields = b.call, {}
+  b.wallet_states, b.member_states = fetch('MGET', nil, b.wallet_keys), fetch('MGET', nil, b.member_keys)
+  b.known = call:remembered_usage(b.ids)
+  for _, sessions in ipairs(b.sessions) do
+    for _, s in ipairs(sessions ~= 0 and sessions or NONE) do fields[#fields + 1] = s[1] end
+  end
+  call:load_sessions(fields)
+end
 
-local function answer_usage(call, item)
-  local wallet, member = item.wallet, item.member
-  if call.forgot_more then return stale('memory', 0, {call.dropped_before_ms}) end
-  -- These two wait for a repair, not for their turn: nothing is behind them.
-  if not wallet.currency then return stale('no_wallet'), nil, true end
-  if member.assigned ~= item.version then return stale('assignment', member.assigned) end
-  if item.currency ~= wallet.currency then return stale('currency'), nil, true end
-  local v, present = decide_usage(call, item)
-  if not v then return stale('counters', member.assigned, present) end
-  local packed = verdict(call, item, v)
-  call.verdicts[#call.verdicts + 1] = item.identity
-  call.verdicts[#call.verdicts + 1] = packed
-  return 'N' .. packed, packed
+local function charge(keys, args)
+  local packed = cmsgpack.unpack(args[1])
+  local call, replies = open_call(keys[1], packed[1]), {}
+  local b = read_batch(call, packed)
+  if b.epoch ~= 0 and b.epoch ~= call.epoch then return {{stale('epoch')}} end
+  load_batch(b)
+  for w = 1, #b.wallet_keys do
+    local last_item, last_member = b.first_item + b.counts[w] - 1, b.first_member + b.member_counts[w] - 1
+    replies[w] = not b.forgot_more and charge_at_once(b, w, last_item, last_member)
+      or charge_in_turn(b, w, last_item, last_member)
+    b.first_item, b.first_member = last_item + 1, last_member + 1
+  end
+  call:save()
+  return replies
 end
 
 local function answer_command(call, item)
@@ -39,72 +50,35 @@ local function answer_command(call, item)
   else v = decide_command(call, item) end
   if not v then return stale('assignment') end
   if v.n and v.n > 0 then journal(call, item, v) end
-  local packed = verdict(call, item, v)
+  local packed = verdict_of(call, v, item.told)
   call.kept[#call.kept + 1] = item.identity
   call.kept[#call.kept + 1] = packed
   return 'N' .. packed, packed
 end
 
-local function given(value) return value ~= 0 and value end
-
--- A batch comes as columns: a few long arrays are read much faster than many short ones.
-local function unpack_items(columns, wallets, members)
-  local kind, wallet, member, version, identity, marks, cause, currency, u, n, uses, refuse, free, more =
-    unpack(columns)
-  local items = {}
-  for i = 1, #kind do
-    local w, m = wallets[wallet[i]], members[member[i]]
-    assert(u[i] >= 0 or kind[i] == FLOOR, 'negative amount')
-    assert(m or not (kind[i] == USAGE or kind[i] >= JOIN), 'no subscriber')
-    local item = {kind = kind[i], wallet = w, member = m, version = version[i], identity = identity[i],
-      marks = marks[i], cause = cause[i], currency = currency[i], u = u[i], n = n[i], uses = given(uses[i]),
-      refuse = given(refuse[i]), free = free[i]}
-    if kind[i] ~= USAGE then item.bits, item.hold, item.note, item.floor_u, item.floor_n = unpack(more[i]) end
-    items[i] = item
-  end
-  return items
-end
-
-local function load_sessions(call, items)
-  local fields = {}
-  for _, item in ipairs(items) do
-    for j = 1, #(item.uses or NONE), 2 do
-      if is_session(item.uses[j]) then fields[#fields + 1] = session_field(item, item.uses[j]) end
-    end
-  end
-  call:load_sessions(fields)
-end
-
 local function apply(keys, args)
-  local now_ms, epoch, dropped_before_ms, oldest_period, wallets, members, columns = unpack(cmsgpack.unpack(args[1]))
-  local call, replies = open_call(keys[1], now_ms), {}
-  if epoch ~= 0 and epoch ~= call.epoch then
-    for i = 1, #columns[1] do replies[i] = stale('epoch') end
-    return replies
-  end
-  call.oldest_period = oldest_period
-  -- The caller looked elsewhere for ids from before a time; if more is forgotten here by now, it must look again.
-  call.forgot_more = call.dropped_before_ms > dropped_before_ms
+  local now_ms, epoch, wallets, members, items = unpack(cmsgpack.unpack(args[1]))
+  local call, replies, ids, known = open_call(keys[1], now_ms), {}, {}, {}
+  if epoch ~= 0 and epoch ~= call.epoch then return {stale('epoch')} end
   wallets = call:load_wallets(wallets)
   for _, m in ipairs(members) do m[1] = wallets[m[1]] end
-  local items = unpack_items(columns, wallets, call:load_members(members))
-  load_sessions(call, items)
-  local usage_ids, other_ids = {}, {}
-  for _, item in ipairs(items) do
-    local ids = item.kind == USAGE and usage_ids or other_ids
-    ids[#ids + 1] = item.identity
+  members = call:load_members(members)
+  for i, fields in ipairs(items) do
+    local item, wallet, member = {}, nil, nil
+    item.kind, wallet, member, item.version, item.identity, item.told, item.cause, item.currency, item.u, item.n,
+      item.bits, item.hold, item.note, item.floor_u, item.floor_n = unpack(fields)
+    item.wallet, item.member = wallets[wallet], members[member]
+    assert(item.u >= 0 or item.kind == FLOOR, 'negative amount')
+    assert(item.member or item.kind < JOIN, 'no subscriber')
+    items[i], ids[i] = item, item.identity
   end
-  local known = call:remembered(usage_ids, other_ids)
+  call:remembered(call.tag .. ':k', ids, known, true)
   for i, item in ipairs(items) do
-    local wallet = item.wallet
     if known[item.identity] then replies[i] = 'K' .. known[item.identity]
-    elseif wallet.behind then
-      -- With its counters, so that the caller puts all SIMs of the wallet right at once and not one a call.
-      replies[i] = stale('behind', 0, item.uses and counters_before(call, item))
+    elseif item.wallet.behind then replies[i] = stale('behind')
     else
-      local answer, parked = item.kind == USAGE and answer_usage or answer_command, nil
-      replies[i], known[item.identity], parked = answer(call, item)
-      wallet.behind = not known[item.identity] and not parked
+      replies[i], known[item.identity] = answer_command(call, item)
+      item.wallet.behind = not known[item.identity]
     end
   end
   call:save()
@@ -126,7 +100,7 @@ end
 
 local function lookup(keys, args)
   local call = open_call(keys[1], 0)
-  local known, replies = call:remembered(args, args), {string.format('%.0f', call.dropped_before_ms)}
+  local known, replies = call:remembered_usage(args), {string.format('%.0f', call.dropped_before_ms)}
   for i, identity in ipairs(args) do replies[i + 1] = known[identity] or '' end
   return replies
 end
@@ -164,6 +138,7 @@ local function replace(keys, args)
   return 1
 end
 
+redis.register_function('NAME_charge', charge)
 redis.register_function('NAME_apply', apply)
 redis.register_function('NAME_fan_out', fan_out)
 redis.register_function{function_name = 'NAME_lookup', callback = lookup, flags = {'no-writes'}}

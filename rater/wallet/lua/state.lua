@@ -3,13 +3,21 @@
 
 local CHUNK = 4000     -- arguments of one redis.call; Lua's unpack stops at about 8,000
 
-local function chunked(command, key, list)
+local function chunked(list, command, ...)  -- a command on a list of any length, its first arguments repeated
+  local fixed = {command, ...}
   for first = 1, #list, CHUNK do
-    redis.call(command, key, unpack(list, first, math.min(first + CHUNK - 1, #list)))
+    local last = math.min(first + CHUNK - 1, #list)
+    if fixed[2] then redis.call(command, fixed[2], unpack(list, first, last))
+    else redis.call(command, unpack(list, first, last)) end
   end
 end
 
 local function fetch(command, key, fields)  -- HMGET of a key, or MGET without one, of any number of fields
+  if #fields == 0 then return {} end
+  if #fields <= CHUNK then
+    if key then return redis.call(command, key, unpack(fields)) end
+    return redis.call(command, unpack(fields))
+  end
   local values = {}
   for first = 1, #fields, CHUNK do
     local last = math.min(first + CHUNK - 1, #fields)
@@ -26,7 +34,7 @@ Call.__index = Call
 
 local function open_call(tag, now_ms)
   local call = setmetatable({tag = tag, now_ms = now_ms, wallets = {}, members = {}, sessions = {}, outbox = {},
-    verdicts = {}, kept = {}, pending = {}, joined = {}}, Call)
+    verdicts = {}, kept = {}, pending = {}, joined = {}, states = {}}, Call)
   local meta = redis.call('HMGET', tag .. ':meta', 'epoch', 'generation', 'oldest', 'dropped_before_ms')
   call.epoch = tonumber(meta[1] or 1)
   call.generation = tonumber(meta[2] or 0)
@@ -41,24 +49,32 @@ local function member_key(tag, tenant, name, subscriber)
   return tag .. ':b:' .. tenant .. '/' .. name .. '/' .. subscriber
 end
 
--- Stored as {currency, balance units, nanos, floor units, nanos, n, holds, status_version}; no currency, no such wallet
-local function read_wallet(tenant, name, packed)
-  local wallet = {tenant = tenant, name = name}
+-- A wallet: currency, balance (units, nanos), floor (units, nanos), n, holds, status_version
+local WALLET = '<c3i5I4i5I4I6BI4'
+
+local function read_wallet(tenant, name, packed)  -- no currency, no such wallet
+  local w = {tenant = tenant, name = name}
   if packed then
-    local s = cmsgpack.unpack(packed)
-    wallet.currency, wallet.bu, wallet.bn, wallet.fu, wallet.fn = s[1], s[2], s[3], s[4], s[5]
-    wallet.n, wallet.holds, wallet.version = s[6], s[7], s[8]
+    w.currency, w.bu, w.bn, w.fu, w.fn, w.n, w.holds, w.version = struct.unpack(WALLET, packed)
   end
-  return wallet
+  return w
 end
 
--- Stored as {assignment version, holds, status_version, active (1/0), {counter = value}}. Assigned 0: never a member.
+-- A member: assignment version, holds, status_version, active (1/0); then its counters, which only their writers read.
+-- Assigned 0: never a member.
+local MEMBER, MEMBER_BYTES, HOLDS_AT = '<I4BI4B', 10, 5
+
 local function read_member(subscriber, packed)
-  if not packed then
-    return {subscriber = subscriber, assigned = 0, holds = 0, version = 0, active = 0, counters = {}}
+  local m = {subscriber = subscriber, assigned = 0, holds = 0, version = 0, active = 0, counters = ''}
+  if packed then
+    m.assigned, m.holds, m.version, m.active = struct.unpack(MEMBER, packed)
+    m.counters = string.sub(packed, MEMBER_BYTES + 1)
   end
-  local s = cmsgpack.unpack(packed)
-  return {subscriber = subscriber, assigned = s[1], holds = s[2], version = s[3], active = s[4], counters = s[5]}
+  return m
+end
+
+local function pack_member(m)
+  return struct.pack(MEMBER, m.assigned, m.holds, m.version, m.active) .. m.counters
 end
 
 function Call:load_wallets(pairs_of_names)  -- {{tenant, name}, ...} -> {wallet, ...}
@@ -91,7 +107,7 @@ function Call:load_sessions(fields)
   local wanted = {}
   for _, field in ipairs(fields) do
     if not self.sessions[field] then
-      self.sessions[field] = {value = 0}
+      self.sessions[field] = {value = '0'}
       wanted[#wanted + 1] = field
     end
   end
@@ -99,46 +115,49 @@ function Call:load_sessions(fields)
     if #wanted == 0 then return end
     local found, missing = fetch('HMGET', self.tag .. ':x:' .. generation, wanted), {}
     for i, field in ipairs(wanted) do
-      if found[i] then self.sessions[field].value = tonumber(found[i]) else missing[#missing + 1] = field end
+      if found[i] then self.sessions[field].value = found[i] else missing[#missing + 1] = field end
     end
     wanted = missing
   end
 end
 
-function Call:remembered(usage_ids, other_ids)  -- {identity = verdict} of those known
-  local known = {}
-  local function look(key, wanted)
-    local missing = {}
-    for i, packed in ipairs(fetch('HMGET', key, wanted)) do
-      if packed then known[wanted[i]] = packed else missing[#missing + 1] = wanted[i] end
-    end
-    return missing
+function Call:remembered(key, wanted, known, is_last)  -- adds what a key knows to {identity = verdict}; answers the rest
+  local found, rest = fetch('HMGET', key, wanted), not is_last and {}
+  for i = 1, #wanted do
+    local packed = found[i]
+    if packed then known[wanted[i]] = packed elseif rest then rest[#rest + 1] = wanted[i] end
   end
-  local missing = usage_ids
-  for generation = self.generation, self.oldest, -1 do missing = look(self.tag .. ':v:' .. generation, missing) end
-  look(self.tag .. ':k', other_ids)
+  return rest
+end
+
+function Call:remembered_usage(wanted)
+  local known = {}
+  for generation = self.generation, self.oldest, -1 do
+    wanted = self:remembered(self.tag .. ':v:' .. generation, wanted, known, generation == self.oldest)
+  end
   return known
 end
 
 function Call:save()
+  local states = self.states
   for key, w in pairs(self.wallets) do
     if w.dirty then
-      redis.call('SET', key, cmsgpack.pack({w.currency, w.bu, w.bn, w.fu, w.fn, w.n, w.holds, w.version}))
+      states[#states + 1] = key
+      states[#states + 1] = struct.pack(WALLET, w.currency, w.bu, w.bn, w.fu, w.fn, w.n, w.holds, w.version)
     end
   end
   for key, m in pairs(self.members) do
-    if m.dirty then
-      redis.call('SET', key, cmsgpack.pack({m.assigned, m.holds, m.version, m.active, m.counters}))
-    end
+    if m.dirty then states[#states + 1] = key; states[#states + 1] = pack_member(m) end
   end
+  chunked(states, 'MSET')
   for _, change in ipairs(self.joined) do redis.call(unpack(change)) end
   local sessions = {}
   for field, s in pairs(self.sessions) do
-    if s.dirty then sessions[#sessions + 1] = field; sessions[#sessions + 1] = string.format('%.0f', s.value) end
+    if s.dirty then sessions[#sessions + 1] = field; sessions[#sessions + 1] = s.value end
   end
-  chunked('HSET', self.tag .. ':x:' .. self.generation, sessions)
-  chunked('HSET', self.tag .. ':v:' .. self.generation, self.verdicts)
-  chunked('HSET', self.tag .. ':k', self.kept)
+  chunked(sessions, 'HSET', self.tag .. ':x:' .. self.generation)
+  chunked(self.verdicts, 'HSET', self.tag .. ':v:' .. self.generation)
+  chunked(self.kept, 'HSET', self.tag .. ':k')
   for _, entry in ipairs(self.outbox) do redis.call('XADD', self.tag .. ':o', '*', 'e', cmsgpack.pack(entry)) end
-  chunked('RPUSH', self.tag .. ':f', self.pending)
+  chunked(self.pending, 'RPUSH', self.tag .. ':f')
 end

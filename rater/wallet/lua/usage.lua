@@ -1,83 +1,184 @@
 -- Usage: covered as far as the balance reaches; the rest is recorded as uncovered. Counters advance by all of it.
+--
+-- A batch comes sorted by wallet. Where nothing stands in the way of any event of a wallet (all ids new, nobody held,
+-- money left after the last, members as the caller assumed), they are charged as one sum: `charge_at_once`. Else one by
+-- one, by the same rules: `charge_in_turn`.
+--
+-- A verdict is two parts. What only the function knows, the same for all events of a wallet that are charged at once:
+local HEAD = '<BBI2I6I6i5I4'  -- fate, reason, epoch, n, decided_ms, balance before (units, nanos)
+-- And what the caller knew, told as bytes: the event's place behind the head's n, what was charged between the head's
+-- balance and the event (int64 nanos, the caller's own notation), what is charged (units, nanos); the rest is
+-- the caller's. Only charged is read here, and all three are written anew where an event is decided by itself.
+local PLACE, PLACE_BYTES = '<I2i8I5I4', 19
+local CHARGED, CHARGED_AT = '<I5I4I4', 11  -- and after it the assignment version the event was rated under
 
-local USAGE = 0
 local RATED, REFUSED = 0, 1
 local SUSPENDED, AMOUNT_LIMIT = 1, 6
-local COUNTER_MAX = 9007199254740991  -- 2^53 - 1: beyond, a Lua number is not exact
+local FREE = 256       -- flags of an event: the reason it is refused for by tariff or plan, and whether it passes holds
+local NONE = {}
 
 local function next_n(wallet)
   wallet.n, wallet.dirty = wallet.n + 1, true
   return wallet.n
 end
 
--- The counters of an entry come as {key, numbers, key, numbers, ...}; numbers are add, low, high, step, residue_low and
--- residue_high, packed: most entries have one or two counters, and tables are what such a call spends its time on.
-local NUMBERS = '<i8i8i8i8i8i8'
+local function stale(why, detail) return 'S' .. cmsgpack.pack({why, detail or 0}) end
 
-local function is_session(key) return string.sub(key, 1, 8) == 'session:' end
-
-local function session_field(item, key) return item.wallet.tenant .. '/' .. item.member.subscriber .. '/' .. key end
-
-local function counters_before(call, item)
-  local values, uses = {}, item.uses
-  for i = 1, #uses, 2 do
-    local key = uses[i]
-    if is_session(key) then values[#values + 1] = call.sessions[session_field(item, key)].value
-    else values[#values + 1] = item.member.counters[key] or 0 end
+-- The wallet's state if all its events can be charged at once: nobody of them is held, or will be.
+local function at_once(batch, w, last_member)
+  local packed = batch.wallet_states[w]
+  if not packed or batch.plain[w] == 0 then return end
+  local currency, bu, bn, fu, fn, n, holds, version = struct.unpack(WALLET, packed)
+  if holds ~= 0 or currency ~= batch.currencies[w] then return end
+  assert(batch.units[w] >= 0, 'negative amount')
+  local u, nanos = sub(bu, bn, batch.units[w], batch.nanos[w])
+  if not less(fu, fn, u, nanos) then return end
+  for m = batch.first_member, last_member do
+    local state = batch.member_states[m]
+    if state ~= batch.members_before[m] then return end
+    local own = string.byte(state, HOLDS_AT)
+    if own ~= 0 and own ~= PARENT then return end
   end
-  return values
+  local after = struct.pack(WALLET, currency, u, nanos, fu, fn, n + batch.counts[w], holds, version)
+  return after, struct.pack(HEAD, RATED, 0, batch.call.epoch, n + 1, batch.call.now_ms, bu, bn)
 end
 
-local function assumed(uses, values)  -- whether the rating holds; whether a counter would grow too large
-  local full = false
-  for i, v in ipairs(values) do
-    local more, low, high, step, residue_low, residue_high = struct.unpack(NUMBERS, uses[2 * i])
-    if v < low or v > high then return false end
-    if step > 0 and (v % step < residue_low or v % step > residue_high) then return false end
-    full = full or v > COUNTER_MAX - more
+local function charge_at_once(batch, w, last_item, last_member)  -- answers the head, or nothing if it cannot be
+  local after, head = at_once(batch, w, last_member)
+  if not after then return end
+  local known, ids, told, verdicts = batch.known, batch.ids, batch.told, batch.call.verdicts
+  local place = #verdicts
+  for i = batch.first_item, last_item do
+    local id = ids[i]
+    if known[id] then  -- of before, or twice in this batch
+      for j = batch.first_item, i - 1 do known[ids[j]] = nil end
+      for j = place + 1, #verdicts do verdicts[j] = nil end
+      return
+    end
+    local verdict = head .. told[i]
+    known[id] = verdict
+    verdicts[#verdicts + 1] = id
+    verdicts[#verdicts + 1] = verdict
   end
-  return true, full
-end
-
-local function forget_old(call, counters)  -- keys begin with their period's first day, so they sort by time
-  for key in pairs(counters) do
-    if key < call.oldest_period then counters[key] = nil end
-  end
-end
-
-local function advance(call, item, values)
-  local member = item.member
-  for i, v in ipairs(values) do
-    local key, after = item.uses[2 * i - 1], v + struct.unpack('<i8', item.uses[2 * i])
-    if is_session(key) then
-      local s = call.sessions[session_field(item, key)]
-      s.value, s.dirty = after, true
-    else
-      if not member.counters[key] then forget_old(call, member.counters) end
-      member.counters[key], member.dirty = after, true
+  local states, members_after = batch.call.states, batch.members_after
+  states[#states + 1] = batch.wallet_keys[w]
+  states[#states + 1] = after
+  for m = batch.first_member, last_member do
+    if members_after[m] ~= '' then
+      states[#states + 1] = batch.member_keys[m]
+      states[#states + 1] = members_after[m]
     end
   end
+  return head
 end
 
-local NONE = {}
+local function assumed(item, member)  -- whether counters are where rating took them to be
+  if (item.after or item.refuse ~= 0) and member.expected ~= member.counters then return false end
+  for _, s in ipairs(item.sessions) do
+    if s.is.value ~= s.before then return false end
+  end
+  return true
+end
 
-local function decide_usage(call, item)  -- answers a verdict, or nil and the present counters
-  local wallet = item.wallet
-  local values = item.uses and counters_before(call, item) or NONE
-  local v = {fate = REFUSED, reason = SUSPENDED, bu = wallet.bu, bn = wallet.bn, counters = values}
-  local held = wallet.holds ~= 0 or without(item.member.holds, PARENT) ~= 0
+local function present(item, member)  -- for the caller to rate from
+  local sessions = {}
+  for i, s in ipairs(item.sessions) do sessions[i] = s.is.value end
+  return {pack_member(member), sessions}
+end
+
+local function decide_usage(call, item)  -- answers a verdict, or nil if it has to be rated again
+  local wallet, member = item.wallet, item.member
+  local v = {fate = REFUSED, reason = SUSPENDED, bu = wallet.bu, bn = wallet.bn}
+  local held = wallet.holds ~= 0 or without(member.holds, PARENT) ~= 0
   if held and not item.free then return v end
-  if item.refuse then v.reason = item.refuse; return v end
-  local still, full = assumed(item.uses, values)
-  if not still then return nil, values end
-  if full then v.reason = AMOUNT_LIMIT; return v end
+  -- A refusal burns the id, so one that follows from the counters needs the right ones.
+  if item.refuse ~= 0 and item.refuse ~= AMOUNT_LIMIT then v.reason = item.refuse; return v end
+  if not assumed(item, member) then return nil end
+  if item.refuse ~= 0 then v.reason = item.refuse; return v end
   local au, an = sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn)
   if not positive(au, an) then au, an = 0, 0 end
   v.cu, v.cn = item.u, item.n
   if less(au, an, item.u, item.n) then v.cu, v.cn = au, an end
   v.fate, v.reason, v.n = RATED, 0, next_n(wallet)
   wallet.bu, wallet.bn = sub(wallet.bu, wallet.bn, v.cu, v.cn)
-  advance(call, item, values)
+  if item.after then member.counters, member.dirty = item.after, true end
+  for _, s in ipairs(item.sessions) do s.is.value, s.is.dirty = s.after, true end
   check_floor(call, wallet, item.cause)
   return v
+end
+
+local function verdict_of(call, v, told)
+  return struct.pack(HEAD, v.fate, v.reason, call.epoch, v.n or 0, call.now_ms, v.bu, v.bn) ..
+    struct.pack(PLACE, 0, 0, v.cu or 0, v.cn or 0) .. string.sub(told, PLACE_BYTES + 1)
+end
+
+local function answer_usage(batch, item)  -- answers the reply, and whether the wallet's later events must wait for it
+  local call, wallet, member = batch.call, item.wallet, item.member
+  -- The caller looked elsewhere for ids from before a time; if more is forgotten here by now, it must look again.
+  if batch.forgot_more then return stale('memory', call.dropped_before_ms), true end
+  -- These two wait for a repair, not for their turn: nothing is behind them.
+  if not wallet.currency then return stale('no_wallet') end
+  if member.assigned ~= item.version then return stale('assignment', member.assigned), true end
+  if item.currency ~= wallet.currency then return stale('currency') end
+  local v = decide_usage(call, item)
+  if not v then return stale('counters', present(item, member)), true end
+  local verdict = verdict_of(call, v, item.told)
+  call.verdicts[#call.verdicts + 1] = item.identity
+  call.verdicts[#call.verdicts + 1] = verdict
+  batch.known[item.identity] = verdict
+  -- In lower case where the caller's view of the member is an old one, though it did not matter for this event.
+  return (member.is_other and 'n' or 'N') .. verdict
+end
+
+-- The caller rates a member's events one upon the other; `after` is the member as it then is (1: as told with it).
+local function counters_after(batch, i, m)
+  local after = batch.after[i]
+  if after == '' then return nil end
+  return string.sub(after == 1 and batch.members_after[m] or after, MEMBER_BYTES + 1)
+end
+
+local function item_at(batch, i, w, wallet)
+  local flags, m = batch.flags[i], batch.member_of[i]
+  local units, nanos, version = struct.unpack(CHARGED, batch.told[i], CHARGED_AT)
+  local sessions = {}
+  for j, s in ipairs(batch.sessions[i] ~= 0 and batch.sessions[i] or NONE) do
+    sessions[j] = {is = batch.call.sessions[s[1]], before = s[2], after = s[3]}
+  end
+  local currency = batch.currencies[w]
+  if type(currency) == 'table' then currency = currency[i - batch.first_item + 1] end
+  return {identity = batch.ids[i], told = batch.told[i], wallet = wallet, member = batch.members[m],
+    after = counters_after(batch, i, m), cause = batch.causes[i], currency = currency, version = version,
+    refuse = flags % FREE, free = flags >= FREE, u = units, n = nanos, sessions = sessions}
+end
+
+local function names_of(key, tag, kind)  -- "{s1}:w:tenant/wallet" -> tenant, "wallet"; of a member "wallet/subscriber"
+  local path = string.sub(key, #tag + #kind + 3)
+  local cut = string.find(path, '/', 1, true)
+  return string.sub(path, 1, cut - 1), string.sub(path, cut + 1)
+end
+
+local function charge_in_turn(batch, w, last_item, last_member)
+  local call, key, replies = batch.call, batch.wallet_keys[w], {}
+  local tenant, name = names_of(key, call.tag, 'w')
+  local wallet = read_wallet(tenant, name, batch.wallet_states[w])
+  call.wallets[key] = wallet
+  for m = batch.first_member, last_member do
+    local _, path = names_of(batch.member_keys[m], call.tag, 'b')
+    local member = read_member(string.sub(path, #name + 2), batch.member_states[m])
+    member.expected = string.sub(batch.members_before[m], MEMBER_BYTES + 1)
+    member.is_other = batch.member_states[m] ~= batch.members_before[m]
+    batch.members[m], call.members[batch.member_keys[m]] = member, member
+  end
+  local behind = false
+  for i = batch.first_item, last_item do
+    local item = item_at(batch, i, w, wallet)
+    local known = batch.known[item.identity]
+    if known then replies[#replies + 1] = 'K' .. known
+    elseif behind then replies[#replies + 1] = stale('behind', present(item, item.member))
+    else
+      replies[#replies + 1], behind = answer_usage(batch, item)
+    end
+    item.member.expected = item.after or item.member.expected
+  end
+  return replies
 end

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from dataclasses import dataclass
+from itertools import count, groupby
 from typing import Any
 
 from rater.identity import FINGERPRINT_BYTES, identity
 from rater.money import parse_nanos
-from rater.rating.charge import CounterUse
-from rater.wallet.entry import Answer, Decision, Entry, Kind, Stale
+from rater.wallet.entry import Answer, Debit, Decision, Entry, Kind, SessionUse, Stale, WalletRef
+from rater.wallet.member import Member
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletState, WalletStore
+from schemas.fates import Reason
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 
 NOW_MS = 1_793_491_200_000  # 2026-11-01T00:00:00Z
@@ -43,21 +45,38 @@ def create(money: str = "0", event_id: str = "", **fields: Any) -> Entry:
     return entry(Kind.CREATE, money, event_id, **({"currency": "EUR"} | fields))
 
 
-def usage(money: str = "1", event_id: str = "", **fields: Any) -> Entry:
+@dataclass(frozen=True)
+class Usage:
+    """Usage of a SIM as a test writes it; `Wallets` makes a Debit of it, rated upon the member as it then is."""
+
+    identity: bytes
+    cause: str
+    amount_nanos: int
+    tenant: str = "t"
+    wallet: str = "w"
+    subscriber: str = "sim-1"
+    subscriber_version: int = 1
+    currency: str = "EUR"
+    fingerprint: bytes = b"f" * FINGERPRINT_BYTES
+    token: bytes = bytes(12)
+    #: (counter's key, what is added)
+    uses: tuple[tuple[str, int], ...] = ()
+    #: What the worker believes the counters to be, where that is not what they are.
+    believed: dict[str, int] | None = None
+    refuse: Reason = Reason.NONE
+    free: bool = False
+
+
+def usage(money: str = "1", event_id: str = "", **fields: Any) -> Usage:
     """Usage of sim-1 at its first assignment."""
-    return entry(
-        Kind.USAGE, money, event_id, **({"currency": "EUR", "subscriber": "sim-1", "subscriber_version": 1} | fields)
-    )
+    event_id = event_id or f"made-up-{next(_made_up)}"
+    content = {"identity": identity("t", "test", event_id), "cause": f"test/{event_id}", "amount_nanos": amount(money)}
+    return Usage(**(content | fields))
 
 
 def join(subscriber: str = "sim-1", version: int = 1, **fields: Any) -> Entry:
     """A SIM becomes a member."""
     return entry(Kind.JOIN, subscriber=subscriber, subscriber_version=version, **fields)
-
-
-def counting(key: str, add: int, low: int = 0, high: int = 2**53, **fields: int) -> CounterUse:
-    """A counter that any value suits, unless said otherwise."""
-    return CounterUse(key, add, low, high, **fields)
 
 
 class Wallets:
@@ -68,11 +87,63 @@ class Wallets:
         self.store = store
         self.outbox = Outbox(redis, store)
 
-    async def apply(self, *entries: Entry, now_ms: int = NOW_MS) -> list[Answer]:
-        """Decide, in one call."""
-        return await self.store.apply(entries, now_ms=now_ms)
+    async def apply(self, *entries: Entry | Usage, now_ms: int = NOW_MS, epoch: int = 0) -> list[Answer]:
+        """Decide: usage in one call, commands in one call."""
+        answers: list[Answer] = []
+        for is_usage, run in groupby(entries, lambda one: isinstance(one, Usage)):
+            if is_usage:
+                answers += await self._charge(list(run), now_ms, epoch)  # type: ignore[arg-type]
+            else:
+                answers += await self.store.apply(list(run), now_ms=now_ms, epoch=epoch)  # type: ignore[arg-type]
+        return answers
 
-    async def decide(self, *entries: Entry, now_ms: int = NOW_MS) -> list[Decision]:
+    async def _charge(self, usages: list[Usage], now_ms: int, epoch: int) -> list[Answer]:
+        members: dict[bytes, Member[Debit]] = {}
+        debits = []
+        for one in usages:
+            wallet = self.store.wallet_ref(one.tenant, one.wallet)
+            key = self.store.member_key(wallet, one.subscriber)
+            if key not in members:
+                (state,) = await self.store.member_states([key])
+                members[key] = Member(key, state)
+            debits.append(await self._debit(one, wallet, members[key], now_ms))
+        await self.store.charge(debits, now_ms=now_ms, epoch=epoch)
+        answers = [debit.decision or debit.answer for debit in debits]
+        return [answer for answer in answers if answer is not None]
+
+    async def _debit(self, one: Usage, wallet: WalletRef, member: Member[Debit], now_ms: int) -> Debit:
+        if one.believed is not None:
+            member.counters |= one.believed
+        before, after, counters, sessions = member.state, b"", [], []
+        for key, add in one.uses:
+            if key.startswith("session:"):
+                field = f"{one.tenant}/{one.subscriber}/{key}"
+                if key not in member.sessions:
+                    member.sessions[key] = await self._session(wallet.shard, field)
+                counters.append(member.sessions[key])
+                sessions.append(SessionUse(field, counters[-1], counters[-1] + add))
+                member.sessions[key] += add
+            else:
+                counters.append(member.counters.get(key, 0))
+        own = [(key, counters[i], add) for i, (key, add) in enumerate(one.uses) if not key.startswith("session:")]
+        if one.believed is not None:
+            member.advance(list(one.believed), [0] * len(one.believed), list(one.believed.values()), now_ms)
+            before = member.state
+        if own and not one.refuse:
+            after = member.advance(*zip(*own, strict=True), now_ms)  # type: ignore[arg-type]
+        marks = one.fingerprint + one.token + bytes(4)
+        return Debit(
+            wallet, member, one.identity, marks, one.cause, one.currency, one.amount_nanos, one.subscriber_version,
+            before, after, tuple(counters), tuple(sessions), one.refuse, one.free,
+        )  # fmt: skip
+
+    async def _session(self, shard: int, field: str) -> int:
+        for generation in range(9, -1, -1):
+            if value := await self.redis.hget(f"{{s{shard}}}:x:{generation}", field):
+                return int(value)
+        return 0
+
+    async def decide(self, *entries: Entry | Usage, now_ms: int = NOW_MS) -> list[Decision]:
         """Decide what no assumption stands in the way of."""
         answers = await self.apply(*entries, now_ms=now_ms)
         stale = [answer for answer in answers if isinstance(answer, Stale)]

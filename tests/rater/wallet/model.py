@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from rater.money import AMOUNT_MAX_NANOS, AMOUNT_MIN_NANOS
 from rater.wallet.entry import HOLDS, Entry, Kind
+from tests.rater.wallet.building import Usage
 
 BALANCE, PARENT = HOLDS["balance"], HOLDS["parent"]
 #: (fate rated, charged nanos, balance before)
@@ -23,7 +24,7 @@ class Model:
     known: dict[bytes, Verdict] = field(default_factory=dict)
     crossings: list[tuple[str, str]] = field(default_factory=list)
 
-    def decide(self, entry: Entry) -> Verdict:
+    def decide(self, entry: Entry | Usage) -> Verdict:
         """The verdict of an entry, the same for the same id."""
         if entry.identity not in self.known:
             before = self.balance
@@ -31,14 +32,15 @@ class Model:
             self._check_floor()
         return self.known[entry.identity]
 
-    def _change(self, entry: Entry) -> tuple[bool, int]:
-        money, bits = entry.amount_nanos, sum(HOLDS[name] for name in entry.hold.split(",") if name)
-        if entry.kind is Kind.USAGE:
+    def _change(self, entry: Entry | Usage) -> tuple[bool, int]:
+        money = entry.amount_nanos
+        if isinstance(entry, Usage):
             if self.holds or self.members[entry.subscriber] & ~PARENT:
                 return False, 0
             charged = min(money, max(0, self.balance - self.floor))
             self.balance -= charged
             return True, charged
+        bits = sum(HOLDS[name] for name in entry.hold.split(",") if name)
         if entry.kind in (Kind.CREDIT, Kind.DEBIT, Kind.FORCE):
             after = self.balance + (money if entry.kind is Kind.CREDIT else -money)
             if not AMOUNT_MIN_NANOS <= after <= AMOUNT_MAX_NANOS or (entry.kind is Kind.DEBIT and after < self.floor):

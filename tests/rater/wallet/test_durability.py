@@ -87,10 +87,10 @@ async def charge(server: Server, writer: str, acknowledged: dict[str, int]) -> N
     """Charge until the server dies, noting what was answered."""
     redis = server.client()
     with contextlib.suppress(RedisError, OSError):
-        store = await WalletStore.open(redis, shards=4)
+        wallets = Wallets(redis, await WalletStore.open(redis, shards=4))
         for batch in range(1_000_000):
             ids = [f"{writer}-{batch}-{event}" for event in range(20)]
-            answers = await store.apply([usage("0.01", event_id) for event_id in ids], now_ms=NOW_MS)
+            answers = await wallets.apply(*(usage("0.01", event_id) for event_id in ids), now_ms=NOW_MS)
             for event_id, answer in zip(ids, answers, strict=True):
                 assert isinstance(answer, Decision)
                 acknowledged[event_id] = answer.n

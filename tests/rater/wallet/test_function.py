@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from redis.exceptions import ResponseError
 
 from rater.errors import WalletError
 from rater.wallet import function
+from rater.wallet.entry import Kind
 from rater.wallet.store import WalletStore
-from tests.rater.wallet.building import Wallets, amount, create, join, usage
+from tests.rater.wallet.building import Wallets, amount, create, entry, join, usage
 
 
 async def test_two_versions_of_the_engine_work_side_by_side(
@@ -47,8 +49,10 @@ async def test_the_number_of_shards_is_fixed_with_the_first_opening(redis: Any) 
 
 async def test_a_negative_amount_fails_the_whole_call_and_writes_nothing(wallets: Wallets) -> None:
     await wallets.opened("10")
-    with pytest.raises(ResponseError, match="negative amount"):
+    with pytest.raises(struct.error):
         await wallets.apply(usage("1", "a"), usage("-1", "b"))
+    with pytest.raises(ResponseError, match="negative amount"):
+        await wallets.apply(entry(Kind.CREDIT, "1", "c"), entry(Kind.CREDIT, "-1", "d"))
     (first,) = await wallets.decide(usage("1", "a"))
     assert not first.known
     assert await wallets.balance() == amount("9")

@@ -15,7 +15,7 @@ from rater.wallet.entry import Decision, Entry, Kind
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate
 from schemas.lifecycle import WalletEntry
-from tests.rater.wallet.building import Wallets, create, entry, join, usage
+from tests.rater.wallet.building import Usage, Wallets, create, entry, join, usage
 from tests.rater.wallet.model import Model
 
 SIMS = [f"sim-{number}" for number in range(3)]
@@ -45,7 +45,7 @@ entries = st.one_of(
 )
 
 
-async def play(socket: Path, start: int, floor: int, batches: list[list[Entry]]) -> None:
+async def play(socket: Path, start: int, floor: int, batches: list[list[Entry | Usage]]) -> None:
     redis = redis_async.Redis(unix_socket_path=str(socket))
     await redis.flushall()
     wallets = Wallets(redis, await WalletStore.open(redis, shards=2))
@@ -65,7 +65,7 @@ async def play(socket: Path, start: int, floor: int, batches: list[list[Entry]])
         state = await wallets.state()
         assert (state.balance_nanos, state.floor_nanos) == (model.balance, model.floor)
         added += sum(
-            (one.amount_nanos if one.kind is Kind.CREDIT else -answer.charged_nanos)
+            (one.amount_nanos if isinstance(one, Entry) and one.kind is Kind.CREDIT else -answer.charged_nanos)
             for one, answer in zip(batch, answers, strict=True)
             if answer.fate is Fate.RATED and not answer.known
         )
@@ -83,6 +83,6 @@ def verdict(answer: Decision) -> tuple[bool, int, int]:
 @settings(max_examples=80, deadline=None)
 @given(money, signed, st.lists(st.lists(entries, min_size=1, max_size=8), max_size=8))
 def test_any_history_goes_as_the_model_says(
-    redis_socket: Path, start: int, floor: int, batches: list[list[Entry]]
+    redis_socket: Path, start: int, floor: int, batches: list[list[Entry | Usage]]
 ) -> None:
     asyncio.run(play(redis_socket, start, floor, batches))

@@ -8,7 +8,7 @@ import pytest
 
 from rater.wallet.entry import Decision, Kind, Stale
 from rater.wallet.store import WalletStore
-from tests.rater.wallet.building import NOW_MS, Wallets, amount, charged, counting, create, entry, join, usage
+from tests.rater.wallet.building import NOW_MS, Wallets, amount, charged, create, entry, join, usage
 
 HOUR_MS = 3_600_000
 NEVER, AT_ONCE = 0, 2**52
@@ -32,12 +32,12 @@ async def test_ids_of_the_generations_before_are_known_until_they_may_be_dropped
     await wallets.opened("10")
     await rotate(wallets, 0)
     for day in range(4):
-        await wallets.decide(usage("1", f"day-{day}", uses=(counting("session:s:used", 1),)))
+        await wallets.decide(usage("1", f"day-{day}", uses=(("session:s:used", 1),)))
         await rotate(wallets, 24 * (day + 1))
     assert await generations(wallets) == 4, "nothing is dropped that is not safe elsewhere"
     again = await wallets.decide(*(usage("1", f"day-{day}") for day in range(4)))
     assert [answer.known for answer in again] == [True] * 4
-    (next_one,) = await wallets.decide(usage("1", uses=(counting("session:s:used", 1),)))
+    (next_one,) = await wallets.decide(usage("1", uses=(("session:s:used", 1),)))
     assert next_one.counters == (4,), "session counters are found in older generations too"
 
 
@@ -65,10 +65,9 @@ async def test_a_worker_that_believes_in_a_dropped_generation_is_told(wallets: W
     await rotate(wallets, 24)
     await rotate(wallets, 48, AT_ONCE)
     dropped = NOW_MS + 24 * HOUR_MS
-    assert await other.apply(usage("1", "old"), usage("1", "older")) == [
-        Stale("memory", counters=(dropped,)),
-        Stale("behind"),
-    ]
+    told, behind = await other.apply(usage("1", "old"), usage("1", "older"))
+    assert told == Stale("memory", dropped_before_ms=dropped)
+    assert isinstance(behind, Stale)
     assert other.store.slow_lane_before_ms(other.store.shard_of("t", "w")) == dropped
     (answer,) = await other.apply(usage("1", "new"))
     assert isinstance(answer, Decision)
@@ -114,7 +113,9 @@ async def test_a_worker_that_dropped_a_generation_is_told_like_any_other(wallets
     await wallets.decide(usage("1", "old"))
     await rotate(wallets, 24)
     await rotate(wallets, 48, AT_ONCE)
-    assert await wallets.apply(usage("1", "old")) == [Stale("memory", 0, (NOW_MS + 24 * HOUR_MS,))]
+    assert await wallets.apply(usage("1", "old")) == [
+        Stale("memory", dropped_before_ms=NOW_MS + 24 * HOUR_MS)
+    ]
     assert await wallets.balance() == amount("9")
 
 

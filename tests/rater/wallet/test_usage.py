@@ -6,8 +6,9 @@ import pytest
 
 from rater.money import AMOUNT_MAX_NANOS, AMOUNT_MIN_NANOS
 from rater.wallet.entry import Decision, Kind, Stale
+from rater.wallet.member import counters_of
 from schemas.fates import Fate, Reason
-from tests.rater.wallet.building import NOW_MS, Wallets, amount, charged, counting, create, entry, join, usage
+from tests.rater.wallet.building import NOW_MS, Wallets, amount, charged, create, entry, join, usage
 
 
 async def test_a_charge_is_debited_and_numbered(wallets: Wallets) -> None:
@@ -64,7 +65,7 @@ async def test_a_repeat_within_a_batch_is_known(wallets: Wallets) -> None:
 async def test_a_refusal_by_the_tariff_is_remembered_and_costs_nothing(wallets: Wallets) -> None:
     await wallets.opened("10")
     (refused,) = await wallets.decide(
-        usage("0", "a", refuse=Reason.REGION_BLOCKED, uses=(counting("2026-11-01:c", 5),))
+        usage("0", "a", refuse=Reason.REGION_BLOCKED, uses=(("2026-11-01:c", 5),))
     )
     (again,) = await wallets.decide(usage("1", "a"))
     assert (refused.fate, refused.reason) == (again.fate, again.reason) == (Fate.REFUSED, Reason.REGION_BLOCKED)
@@ -87,7 +88,7 @@ async def test_emergency_calls_pass_every_hold(wallets: Wallets) -> None:
         ({"subscriber_version": 2}, "assignment"),
         ({"subscriber": "stranger"}, "assignment"),
         ({"currency": "USD"}, "currency"),
-        ({"uses": (counting("2026-11-01:c", 1, low=1),)}, "counters"),
+        ({"uses": (("2026-11-01:c", 1),), "believed": {"2026-11-01:c": 1}}, "counters"),
     ],
 )
 async def test_a_wrong_assumption_changes_nothing_and_keeps_the_order(
@@ -102,7 +103,8 @@ async def test_a_wrong_assumption_changes_nothing_and_keeps_the_order(
     if why in ("no_wallet", "currency"):
         assert isinstance(behind, Decision), "nothing waits behind what someone has to repair"
     else:
-        assert behind == Stale("behind")
+        assert isinstance(behind, Stale)
+        assert behind.why == "behind"
         assert await wallets.balance() == amount("9")
     (later,) = await wallets.apply(usage("1", "x"))
     assert isinstance(later, Decision)
@@ -111,33 +113,28 @@ async def test_a_wrong_assumption_changes_nothing_and_keeps_the_order(
 
 async def test_an_old_epoch_is_turned_away(wallets: Wallets) -> None:
     await wallets.opened("10")
-    answers = await wallets.store.apply([usage("1")], now_ms=NOW_MS, epoch=2)
-    assert answers == [Stale("epoch")]
+    answers = await wallets.apply(usage("1"), entry(Kind.CREDIT, "1"), epoch=2)
+    assert answers == [Stale("epoch", 0), Stale("epoch", 0)]
     assert await wallets.balance() == amount("10")
 
 
-@pytest.mark.parametrize(
-    ("use", "holds"),
-    [
-        (counting("2026-11-01:c", 0, low=250, high=250), True),
-        (counting("2026-11-01:c", 0, low=251), False),
-        (counting("2026-11-01:c", 0, high=249), False),
-        (counting("2026-11-01:c", 0, step=100, residue_low=50, residue_high=99), True),
-        (counting("2026-11-01:c", 0, step=100, residue_low=51, residue_high=99), False),
-        (counting("2026-11-01:c", 0, step=100, residue_low=0, residue_high=49), False),
-    ],
-)
-async def test_a_counter_is_held_to_what_was_assumed(wallets: Wallets, use: object, holds: bool) -> None:
+@pytest.mark.parametrize(("believed", "holds"), [(250, True), (249, False), (0, False)])
+async def test_a_counter_is_held_to_what_was_assumed(wallets: Wallets, believed: int, holds: bool) -> None:
     await wallets.opened("10")
-    await wallets.decide(usage("1", uses=(counting("2026-11-01:c", 250),)))
-    (answer,) = await wallets.apply(usage("1", uses=(use,)))
-    assert isinstance(answer, Decision if holds else Stale)
-    assert answer.counters == (250,)
+    await wallets.decide(usage("1", uses=(("2026-11-01:c", 250),)))
+    (answer,) = await wallets.apply(usage("1", uses=(("2026-11-01:c", 1),), believed={"2026-11-01:c": believed}))
+    if holds:
+        assert isinstance(answer, Decision)
+        assert answer.counters == (250,)
+    else:
+        assert isinstance(answer, Stale)
+        assert answer.state is not None
+        assert (answer.why, counters_of(answer.state)) == ("counters", {"2026-11-01:c": 250})
 
 
 async def test_counters_advance_by_all_of_it_though_money_ran_out(wallets: Wallets) -> None:
     await wallets.opened("1")
-    uses = (counting("2026-11-01:c", 700), counting("session:s:used", 70))
+    uses = (("2026-11-01:c", 700), ("session:s:used", 70))
     (first,) = await wallets.decide(usage("5", uses=uses))
     assert first.counters == (0, 0)
     await wallets.decide(entry(Kind.CREDIT, "5"))
@@ -145,20 +142,20 @@ async def test_counters_advance_by_all_of_it_though_money_ran_out(wallets: Walle
     assert second.counters == (700, 70)
 
 
-async def test_a_counter_stays_where_it_is_exact(wallets: Wallets) -> None:
+async def test_a_refusal_that_follows_from_a_counter_needs_the_right_one(wallets: Wallets) -> None:
     await wallets.opened("10")
-    first, over, fits, again = await wallets.decide(
-        *(usage("1", uses=(counting("2026-11-01:c", add),)) for add in (2**53 - 2, 2, 1, 0))
-    )
-    assert (over.fate, over.reason, over.n) == (Fate.REFUSED, Reason.AMOUNT_LIMIT, 0)
-    assert (first.fate, fits.fate, again.fate) == (Fate.RATED,) * 3
-    assert again.counters == (2**53 - 1,)
-    assert await wallets.balance() == amount("7")
+    use, over = (("2026-11-01:c", 5),), Reason.AMOUNT_LIMIT
+    await wallets.decide(usage("1", uses=use))
+    (wrong,) = await wallets.apply(usage("1", "a", uses=use, refuse=over, believed={"2026-11-01:c": 7}))
+    assert isinstance(wrong, Stale)
+    (right,) = await wallets.decide(usage("1", "a", uses=use, refuse=over))
+    assert (right.fate, right.reason, right.n) == (Fate.REFUSED, over, 0)
+    assert await wallets.balance() == amount("9")
 
 
 async def test_counters_of_one_batch_follow_each_other(wallets: Wallets) -> None:
     await wallets.opened("10", "sim-1", "sim-2")
-    use = counting("session:s:used", 5)
+    use = ("session:s:used", 5)
     answers = await wallets.decide(usage(uses=(use,)), usage(uses=(use,), subscriber="sim-2"), usage(uses=(use,)))
     assert [answer.counters for answer in answers] == [(0,), (0,), (5,)], "a session belongs to its SIM"
 
@@ -166,7 +163,7 @@ async def test_counters_of_one_batch_follow_each_other(wallets: Wallets) -> None
 async def test_counters_of_long_closed_periods_are_dropped_when_a_new_one_begins(wallets: Wallets) -> None:
     await wallets.opened("10")
     for period in ("2026-06-01", "2026-08-01", "2026-11-01"):
-        await wallets.decide(usage(uses=(counting(f"{period}:c", 1),)))
+        await wallets.decide(usage(uses=((f"{period}:c", 1),)))
     member = await wallets.store.member("t", "w", "sim-1")
     assert member is not None
     assert set(member.counters) == {"2026-08-01:c", "2026-11-01:c"}
@@ -219,7 +216,8 @@ async def test_the_order_of_a_wallet_is_kept_over_the_calls_of_a_large_batch(
 ) -> None:
     await wallets.opened("10")
     monkeypatch.setattr("rater.wallet.store.CALL_ENTRIES_MAX", 1)
-    wrong = usage("1", "first", uses=(counting("2026-11-01:used", 1, low=5),))
+    wrong = usage("1", "first", uses=(("2026-11-01:used", 1),), believed={"2026-11-01:used": 5})
     first, second = await wallets.apply(wrong, usage("1", "second"))
-    assert (first, second) == (Stale("counters", 1, (0,)), Stale("behind"))
+    assert isinstance(first, Stale)
+    assert (first.why, second) == ("counters", Stale("behind"))
     assert await wallets.balance() == amount("10")

@@ -1,0 +1,112 @@
+"""Who pays and by which terms, worked out once for all events of a SIM and of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rater.directory import Assignment, Subscriber
+from rater.geo import country_of_mcc, country_of_number
+from rater.plan import Plan
+from rater.rating.charge import ChargePart
+from rater.rating.terms import Terms, terms_at
+from rater.tariff.model import Tariff
+from rater.wallet.entry import WalletRef
+from rater.wallet.member import Member
+from schemas.fates import Reason
+from schemas.rated import offer_text, payer_text
+from schemas.shape import Shape
+
+#: Offers kept for one shape: stretches of time between which usage goes back and forth (bands, an old backlog).
+STRETCHES_MAX: Final = 4
+#: Shapes kept in one book; called numbers are many, so it is emptied when full.
+SHAPES_MAX: Final = 65_536
+
+
+class Offer:
+    """What usage of one shape costs under one plan, for a stretch of time, and how its records say so."""
+
+    __slots__ = ("high_ms", "is_free", "keys", "low_ms", "rate", "refuse", "terms", "text")
+
+    def __init__(self, terms: Terms, refuse: Reason, text: str) -> None:
+        self.terms = terms
+        #: Holds for usage with low_ms <= start and charged end <= high_ms.
+        self.low_ms, self.high_ms = terms.low_ms, terms.high_ms
+        self.rate = terms.rate
+        self.keys = terms.keys
+        self.is_free = terms.outcome == "free"
+        #: Refused by the plan, whatever it costs.
+        self.refuse = refuse
+        #: The part of a record that is the same for all of it.
+        self.text = text
+
+
+class Book:
+    """The offers of one plan version under one tariff, for accounts whose cycles are in one zone."""
+
+    def __init__(self, plan: Plan, tariff: Tariff, zone: str, catalogue: str) -> None:
+        self.plan = plan
+        self.tariff = tariff
+        self.zone = zone
+        self.catalogue = catalogue
+        #: The offer last used for each shape, to be looked at first: it is nearly always right.
+        self.last: dict[Shape, Offer] = {}
+        self._kept: dict[Shape, list[Offer]] = {}
+
+    def offer(self, shape: Shape, start_ms: int, until_ms: int) -> Offer:
+        """The offer for usage that starts at a time; where it holds until the usage's end, it is used for that too."""
+        kept = self._kept.setdefault(shape, [])
+        for offer in kept:
+            if offer.low_ms <= start_ms and until_ms <= offer.high_ms:
+                break
+        else:
+            offer = self._make(shape, start_ms)
+            kept.append(offer)
+            del kept[:-STRETCHES_MAX]
+        if len(self._kept) > SHAPES_MAX:
+            self._kept.clear()
+            self.last.clear()
+        self.last[shape] = offer
+        return offer
+
+    def _make(self, shape: Shape, start_ms: int) -> Offer:
+        terms = terms_at(self.tariff, shape, start_ms, self.zone)
+        refuse = Reason.NONE if shape.service in self.plan.entitlements else Reason.NOT_ENTITLED
+        return Offer(terms, refuse, self.text(shape, terms.period, terms, terms.rate_name, terms.explanation))
+
+    def text(self, shape: Shape, period: str, terms: Terms | ChargePart, rate: str, explanation: Sequence[str]) -> str:
+        """The middle of a record: what was used, under this plan and the terms of a rate."""
+        country = shape.country or (country_of_mcc(shape.mcc, shape.mnc) if shape.mcc else None)
+        return offer_text(
+            shape, plan=self.plan.name, plan_version=self.plan.version, tariff=self.plan.tariff,
+            tariff_version=terms.tariff_version, period=period, rate=rate, zone=terms.zone,
+            currency=self.tariff.currency, tax_category=terms.tax_category, catalogue=self.catalogue,
+            explanation=explanation, country=country or "",
+            destination_country=shape.destination_country or country_of_number(shape.called_number or "") or "",
+        )  # fmt: skip
+
+
+class Payer:
+    """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
+
+    __slots__ = (
+        "assignment", "book", "has_moved", "high_ms", "key", "low_ms", "member", "subscriber", "text", "version",
+        "wallet",
+    )  # fmt: skip
+
+    def __init__(
+        self, subscriber: Subscriber, assignment: Assignment, book: Book, wallet: WalletRef, member: Member[Any],
+        low_ms: int, high_ms: int,
+    ) -> None:  # fmt: skip
+        self.subscriber = subscriber
+        self.version = subscriber.version
+        #: Whether other wallets paid for it before (or will), so that there are other shards to ask.
+        self.has_moved = len(subscriber.assignments) > 1
+        self.assignment = assignment
+        self.book = book
+        self.wallet = wallet
+        self.member = member
+        self.low_ms, self.high_ms = low_ms, high_ms
+        #: What keeps a wallet's records in order on their topic.
+        self.key = f"{subscriber.tenant}/{wallet.name}".encode()
+        self.text = payer_text(subscriber.tenant, subscriber.id, assignment.account, wallet.name)

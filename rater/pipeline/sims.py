@@ -1,0 +1,149 @@
+"""What a worker knows of SIMs: who pays for each and by which terms, and the counters of its wallets' members.
+
+Bounded: when full, the oldest go that no event under way is rated upon. Whatever is forgotten here, or wrong, is found
+out by the wallet's call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rater.catalogue import Catalogue
+from rater.directory import Assignment, Directory, Subscriber, lookup_key
+from rater.pipeline.payer import Book, Payer
+from rater.plan import Plan
+from rater.tariff.model import Tariff
+from rater.wallet.member import Member
+from rater.wallet.store import WalletStore
+from schemas.fates import Reason
+from schemas.usage import Usage
+
+#: SIMs kept, by the names that events give them: about 2 kB each with their counters.
+SIMS_MAX: Final = 200_000
+#: Beyond every event's time.
+FOR_EVER_MS: Final = 2**62
+
+#: Why nobody pays: the reason and a sentence.
+Unpaid = tuple[Reason, str]
+_Key = tuple[str, str, str]
+
+
+class Sim:
+    """One subscriber, the payers that events of some time have met, and its membership of each wallet."""
+
+    __slots__ = ("members", "payer", "subscriber")
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self.subscriber = subscriber
+        #: The payer last used, to be looked at first: it is nearly always right.
+        self.payer: Payer | None = None
+        self.members: dict[str, Member[Any]] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether events are under way that were rated upon its counters."""
+        return any(member.pending for member in self.members.values())
+
+
+class Sims:
+    """Finds who pays; one per process."""
+
+    def __init__(self, directory: Directory, store: WalletStore, catalogue: Catalogue) -> None:
+        self.directory = directory
+        self._store = store
+        self._catalogue = catalogue
+        self._by_key: dict[_Key, Sim] = {}
+        self._by_id: dict[tuple[str, str], Sim] = {}
+        self._keys: dict[tuple[str, str], list[_Key]] = {}
+        self._books: dict[tuple[str, str, str], Book] = {}
+        #: The SIM known by (tenant, kind of identifier, identifier), None if it has to be fetched.
+        self.get = self._by_key.get
+
+    async def fetch(self, usages: Sequence[Usage]) -> list[Sim | None]:
+        """The SIM of each event, looked up where it is not known; None where there is none.
+
+        Unknown ones are not remembered: they may be added any moment.
+        """
+        found: list[Sim | None] = []
+        fresh: list[Sim] = []
+        for usage, subscriber in zip(usages, await self.directory.resolve(usages), strict=True):
+            key = lookup_key(usage)
+            sim = self._by_key.get(key)
+            if sim is None and subscriber is not None:
+                name = subscriber.tenant, subscriber.id
+                sim = self._by_id.get(name)
+                if sim is None:
+                    sim = self._by_id[name] = Sim(subscriber)
+                    fresh.append(sim)
+                self._by_key[key] = sim
+                self._keys.setdefault(name, []).append(key)
+            found.append(sim)
+        await self._fetch_members(fresh)
+        if len(self._by_key) > SIMS_MAX:
+            self._shrink()
+        return found
+
+    async def _fetch_members(self, sims: Sequence[Sim]) -> None:
+        """Their present state in the wallet that pays for most of their usage: the last one."""
+        fresh = [self._member(sim, sim.subscriber.assignments[-1].wallet) for sim in sims if sim.subscriber.assignments]
+        states = await self._store.member_states([member.key for member in fresh])
+        for member, state in zip(fresh, states, strict=True):
+            if not member.pending:
+                member.learn(state)
+
+    def _shrink(self) -> None:
+        for name, sim in list(self._by_id.items())[: SIMS_MAX // 10]:
+            if not sim.is_busy:
+                self.forget(*name)
+
+    def forget(self, tenant: str, subscriber: str) -> None:
+        """Look this SIM up again when it is next met, also in the directory."""
+        self.directory.forget(tenant, subscriber)
+        self._by_id.pop((tenant, subscriber), None)
+        for key in self._keys.pop((tenant, subscriber), ()):
+            self._by_key.pop(key, None)
+
+    def payer(self, sim: Sim, at_ms: int) -> Payer | Unpaid:
+        """Who pays for usage that starts at a time, or why nobody does."""
+        subscriber = sim.subscriber
+        assignment = self.directory.assignment(subscriber, at_ms)
+        if assignment is None:
+            return Reason.NO_PLAN, f"{subscriber.id} had no wallet at that time"
+        plan = self._catalogue.plan(assignment.plan, at_ms)
+        if plan is None:
+            return Reason.NO_PLAN, f'the catalogue has no plan "{assignment.plan}" in force at that time'
+        tariff = self._catalogue.tariff(plan.tariff)
+        if tariff.currency != assignment.currency:
+            detail = (
+                f"tariff {plan.tariff} is in {tariff.currency}, wallet {assignment.wallet} in {assignment.currency}"
+            )
+            return Reason.CURRENCY_MISMATCH, detail
+        low_ms = max(assignment.from_ms, plan.effective_from_ms)
+        high_ms = min((other.from_ms for other in subscriber.assignments if other.from_ms > at_ms), default=FOR_EVER_MS)
+        high_ms = min(high_ms, self._catalogue.plan_until_ms(assignment.plan, at_ms) or FOR_EVER_MS)
+        sim.payer = self.made(sim, assignment, self.book(plan, tariff, assignment), low_ms, high_ms)
+        return sim.payer
+
+    def made(self, sim: Sim, assignment: Assignment, book: Book, low_ms: int, high_ms: int) -> Payer:
+        """A payer of these terms."""
+        member = self._member(sim, assignment.wallet)
+        wallet = self._store.wallet_ref(sim.subscriber.tenant, assignment.wallet)
+        return Payer(sim.subscriber, assignment, book, wallet, member, low_ms, high_ms)
+
+    def _member(self, sim: Sim, wallet: str) -> Member[Any]:
+        member = sim.members.get(wallet)
+        if member is None:
+            tenant = sim.subscriber.tenant
+            key = self._store.member_key(self._store.wallet_ref(tenant, wallet), sim.subscriber.id)
+            member = sim.members[wallet] = Member(key)
+        return member
+
+    def book(self, plan: Plan, tariff: Tariff, assignment: Assignment) -> Book:
+        """The offers of a plan version for accounts of a zone."""
+        zone = assignment.zone or plan.zone
+        key = plan.name, plan.version, zone
+        book = self._books.get(key)
+        if book is None:
+            book = self._books[key] = Book(plan, tariff, zone, self._catalogue.digest[:4].hex())
+        return book

@@ -1,0 +1,108 @@
+"""What a worker knows of one member of a wallet: its packed state, and the counters in it.
+
+The shard keeps a member as bytes: assignment version, holds, status version, active; then its counters, which only
+workers read. A worker rates an event upon the counters it believes in and tells the wallet's call both states, before
+and after; the call compares bytes. So a worker that is wrong is told so, and two workers on one SIM are still exact.
+
+    <IBIB   assignment version, holds, status version, active
+    B       how many counters
+    q...    their values
+    text    their keys, joined by NUL
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+_HEAD: Final = struct.Struct("<IBIB")
+HEAD_BYTES: Final = _HEAD.size
+#: Counters of periods that began before this are dropped: a cycle of 31 days and events 90 days late.
+COUNTER_DAYS: Final = 125
+_DAY_S: Final = 86_400
+_NO_MEMBER: Final = bytes(HEAD_BYTES)
+#: Values of so many counters, packed; most members have one to four.
+_VALUES: Final = [struct.Struct(f"<{count}q").pack for count in range(256)]
+_COUNTED_VALUES: Final = [struct.Struct(f"<B{count}q").pack for count in range(256)]
+
+Event = TypeVar("Event")
+
+
+def pack_values(values: Sequence[int]) -> bytes:
+    """Counter values as a verdict keeps them."""
+    return _VALUES[len(values)](*values)
+
+
+def oldest_period(now_ms: int) -> str:
+    """The first day that a period may have begun on whose counters are still kept, "YYYY-MM-DD"."""
+    return time.strftime("%Y-%m-%d", time.gmtime(max(0, now_ms // 1000 - COUNTER_DAYS * _DAY_S)))
+
+
+class Member(Generic[Event]):
+    """One member, as it will be once every event in `pending` is charged."""
+
+    __slots__ = ("_keys", "counters", "key", "last", "mark", "pending", "place", "sessions", "state", "version")
+
+    def __init__(self, key: bytes, state: bytes = b"") -> None:
+        #: Its key in Redis.
+        self.key = key
+        #: Events that were rated upon the counters and are not decided yet, oldest first.
+        self.pending: deque[Event] = deque()
+        #: Counters of sessions by key; they live elsewhere, as long as the verdict memory.
+        self.sessions: dict[str, int] = {}
+        #: For `pack_charge`: the call the member is in, its place there, and its last event that counts.
+        self.mark: object = None
+        self.place = 0
+        self.last = -1
+        self.learn(state)
+
+    def learn(self, state: bytes) -> None:
+        """Take over what the shard has; "" where it has nothing."""
+        self.state = state
+        self.version = _HEAD.unpack_from(state)[0] if state else 0
+        self.counters = counters_of(state)
+        self._keys = state[HEAD_BYTES + 1 + 8 * len(self.counters) :] if self.counters else b""
+
+    def settle(self, event: Event) -> None:
+        """An event is decided: nothing is rated upon it any more but what it left behind."""
+        pending = self.pending
+        if pending and pending[0] is event:
+            pending.popleft()
+        elif event in pending:
+            pending.remove(event)
+
+    def forget_uncounted(self, counts: Callable[[Event], bool]) -> None:
+        """Let go of events that move no counters any more."""
+        self.pending = deque(event for event in self.pending if counts(event))
+
+    def advance(self, keys: Sequence[str], before: Sequence[int], adds: Sequence[int], now_ms: int) -> bytes:
+        """Count an event; answers the state after it."""
+        counters = self.counters
+        for key, value, add in zip(keys, before, adds, strict=True):
+            if key not in counters:
+                oldest = oldest_period(now_ms)
+                self.counters = counters = {key: value for key, value in counters.items() if key >= oldest}
+                counters[key] = 0
+                self._keys = "\0".join(counters).encode()
+            counters[key] = value + add
+        values = _COUNTED_VALUES[len(counters)](len(counters), *counters.values())
+        self.state = state = (self.state or _NO_MEMBER)[:HEAD_BYTES] + values + self._keys
+        return state
+
+
+def counters_of(state: bytes) -> dict[str, int]:
+    """The counters in a packed member."""
+    if len(state) <= HEAD_BYTES:
+        return {}
+    count = state[HEAD_BYTES]
+    values = struct.unpack_from(f"<{count}q", state, HEAD_BYTES + 1)
+    keys = state[HEAD_BYTES + 1 + 8 * count :].decode().split("\0")
+    return dict(zip(keys, values, strict=True))
+
+
+def head_of(state: bytes) -> tuple[int, int, int, int]:
+    """Assignment version, holds, status version and active of a packed member."""
+    return _HEAD.unpack_from(state)
