@@ -30,9 +30,9 @@ class _Record(msgspec.Struct):
     tenant: str
     source: str
     id: str
-    part: int
     wallet: str
     charged_nanos: int
+    part: int = 0
 
 
 _decode = msgspec.json.Decoder(_Record).decode

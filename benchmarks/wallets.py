@@ -11,10 +11,10 @@ from benchmarks.processes import redis_cpu_s
 from benchmarks.run import Run
 from benchmarks.traffic import TENANT, pages
 from rater.identity import identity
-from rater.rating.charge import CounterUse
-from rater.wallet.entry import Decision, Entry, Kind
+from rater.wallet.entry import Debit, Entry, Kind
 from rater.wallet.keys import tag
-from schemas.fates import Fate
+from rater.wallet.member import Member
+from rater.wallet.store import WalletStore
 from streams.engine import Parts, open_parts
 
 PAGE = 3000
@@ -25,7 +25,7 @@ PERIOD = "2026-10-01:"
 
 async def wallets(run: Run) -> Part:
     """Apply the same number of entries to a few wallets, to many, and to one."""
-    part = Part("Wallets: WalletStore.apply in calls of 3,000")
+    part = Part("Wallets: WalletStore.charge in calls of 3,000")
     for count in (*run.sizes.wallets, 1):
         async with open_parts(run.embedded(f"wallets-{count}")) as parts:
             await _create(parts, count)
@@ -47,14 +47,14 @@ async def _measure(part: Part, parts: Parts, run: Run, name: str, count: int) ->
     """Answers the nanos charged by all runs."""
     random, client, server, wall, charged = Random(count), [], [], [], 0
     for number in range(run.sizes.runs):
-        entries = [
-            _charge(f"{number}-{event}", random.randrange(count), random.randrange(1, 900_000))
+        entries = await _charges(parts.store, [
+            (f"{number}-{event}", random.randrange(count), random.randrange(1, 900_000))
             for event in range(run.sizes.entries)
-        ]
+        ])  # fmt: skip
         redis_before, started, clock = await redis_cpu_s(parts.redis), time.process_time(), time.perf_counter()
         for page in pages(entries, PAGE):
-            answers = await parts.store.apply(page, now_ms=NOW_MS)
-            charged += sum(a.charged_nanos for a in answers if isinstance(a, Decision) and a.fate is Fate.RATED)
+            await parts.store.charge(page, now_ms=NOW_MS)
+            charged += sum(debit.amount_nanos for debit in page if debit.decision is not None)
         client.append((time.process_time() - started) / len(entries) * 1e6)
         wall.append((time.perf_counter() - clock) / len(entries) * 1e6)
         server.append((await redis_cpu_s(parts.redis) - redis_before) / len(entries) * 1e6)
@@ -94,6 +94,7 @@ async def _bytes(redis: object, keys: Sequence[str]) -> float:
 
 
 BALANCE_NANOS = 10**15
+COUNTERS = (f"{PERIOD}carry:data:26201", f"{PERIOD}tier:data-home")
 
 
 def _wallet(number: int) -> str:
@@ -111,14 +112,21 @@ def _command(kind: Kind, number: int) -> Entry:
     )  # fmt: skip
 
 
-def _charge(event: str, number: int, volume_bytes: int) -> Entry:
-    """Usage of a SIM with a carried-over step and a monthly tier, whose assumptions hold."""
-    uses = (
-        CounterUse(f"{PERIOD}carry/data/262", volume_bytes, 0, 2**53 - 1, 100_000, 0, 99_999),
-        CounterUse(f"{PERIOD}tier/data-home", volume_bytes, 0, 2**53 - 1),
-    )
-    return Entry(
-        kind=Kind.USAGE, tenant=TENANT, wallet=_wallet(number), identity=identity(TENANT, "load", event),
-        fingerprint=bytes(8), cause=f"load/{event}", token=bytes(12), currency="EUR", amount_nanos=COST_NANOS,
-        subscriber=f"sim-{number}", subscriber_version=1, uses=uses,
-    )  # fmt: skip
+async def _charges(store: WalletStore, events: Sequence[tuple[str, int, int]]) -> list[Debit]:
+    """Usage of SIMs with a carried-over step and a monthly tier, rated upon what the shards have."""
+    wallets = {number: store.wallet_ref(TENANT, _wallet(number)) for number in {number for _, number, _ in events}}
+    keys = {number: store.member_key(wallet, f"sim-{number}") for number, wallet in wallets.items()}
+    states = await store.member_states(list(keys.values()))
+    members = {number: Member[Debit](key, state) for (number, key), state in zip(keys.items(), states, strict=True)}
+    debits = []
+    for event, number, volume in events:
+        member = members[number]
+        before, counters = member.state, tuple(member.counters.get(key, 0) for key in COUNTERS)
+        after = member.advance(COUNTERS, [value + volume for value in counters], NOW_MS)
+        debits.append(
+            Debit(
+                wallets[number], member, identity(TENANT, "load", event), bytes(24), f"load/{event}", "EUR",
+                COST_NANOS, 1, before, after, counters,
+            )
+        )  # fmt: skip
+    return debits

@@ -10,6 +10,7 @@ from rater.geo import country_of_mcc, country_of_number
 from rater.plan import Plan
 from rater.rating.charge import ChargePart
 from rater.rating.terms import Terms, terms_at
+from rater.rating.timeline import cycle_at
 from rater.tariff.model import Tariff
 from rater.wallet.entry import WalletRef
 from rater.wallet.member import Member
@@ -22,14 +23,19 @@ STRETCHES_MAX: Final = 4
 #: Shapes kept in one book; called numbers are many, so it is emptied when full.
 SHAPES_MAX: Final = 65_536
 
+#: An invoice is closed so long after its cycle's end.
+GRACE_MS: Final = 3 * 24 * 3_600_000
+
 
 class Offer:
     """What usage of one shape costs under one plan, for a stretch of time, and how its records say so."""
 
-    __slots__ = ("high_ms", "is_free", "keys", "low_ms", "rate", "refuse", "terms", "text")
+    __slots__ = ("billed_until_ms", "high_ms", "is_free", "keys", "low_ms", "rate", "refuse", "terms", "text")
 
-    def __init__(self, terms: Terms, refuse: Reason, text: str) -> None:
+    def __init__(self, terms: Terms, refuse: Reason, text: str, billed_until_ms: int) -> None:
         self.terms = terms
+        #: Usage that is decided later is billed in another cycle than its own.
+        self.billed_until_ms = billed_until_ms
         #: Holds for usage with low_ms <= start and charged end <= high_ms.
         self.low_ms, self.high_ms = terms.low_ms, terms.high_ms
         self.rate = terms.rate
@@ -39,6 +45,11 @@ class Offer:
         self.refuse = refuse
         #: The part of a record that is the same for all of it.
         self.text = text
+
+
+def billed_until_ms(zone: str, start_ms: int) -> int:
+    """Until when usage of a cycle is billed in that cycle: its invoice is closed `GRACE_MS` after its end."""
+    return cycle_at(zone, start_ms)[1] + GRACE_MS
 
 
 class Book:
@@ -72,7 +83,8 @@ class Book:
     def _make(self, shape: Shape, start_ms: int) -> Offer:
         terms = terms_at(self.tariff, shape, start_ms, self.zone)
         refuse = Reason.NONE if shape.service in self.plan.entitlements else Reason.NOT_ENTITLED
-        return Offer(terms, refuse, self.text(shape, terms.period, terms, terms.rate_name, terms.explanation))
+        text = self.text(shape, terms.period, terms, terms.rate_name, terms.explanation)
+        return Offer(terms, refuse, text, billed_until_ms(self.zone, start_ms))
 
     def text(self, shape: Shape, period: str, terms: Terms | ChargePart, rate: str, explanation: Sequence[str]) -> str:
         """The middle of a record: what was used, under this plan and the terms of a rate."""

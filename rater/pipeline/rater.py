@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rater.identity import fingerprint, identity
@@ -81,24 +81,25 @@ class Rater:
         plain = offer.rate(rated.quantity, member.counters) if rated.until_ms <= offer.high_ms else None
         if plain is None:
             return self._price_in_full(rated, now_ms)
-        rated.billed, amount, rated.counters, adds = plain
+        rated.billed, amount, rated.counters, after = plain
         rated.cost_nanos = rated.amount_nanos = amount
         rated.refuse, rated.free = offer.refuse, offer.is_free
         if amount > AMOUNT_MAX_NANOS or offer.refuse:
-            rated.refuse = offer.refuse or Reason.AMOUNT_LIMIT
-            rated.amount_nanos = 0
-        elif adds:
-            self._advance(rated, offer.keys, rated.counters, adds, now_ms)
+            self._refuse(rated, offer.refuse or Reason.AMOUNT_LIMIT)
+        elif after:
+            self._advance(rated, offer.keys, after, now_ms)
         return None
 
-    def _advance(
-        self, rated: Rated, keys: tuple[str, ...], before: tuple[int, ...], adds: tuple[int, ...], now_ms: int
-    ) -> None:
-        for value, add in zip(before, adds, strict=True):
-            if value + add > COUNTER_MAX:
-                rated.refuse, rated.amount_nanos = Reason.AMOUNT_LIMIT, 0
+    @staticmethod
+    def _refuse(rated: Rated, reason: Reason) -> None:
+        rated.refuse, rated.amount_nanos = reason, 0
+
+    def _advance(self, rated: Rated, keys: Sequence[str], after: Sequence[int], now_ms: int) -> None:
+        for value in after:
+            if value > COUNTER_MAX:
+                self._refuse(rated, Reason.AMOUNT_LIMIT)
                 return
-        rated.after = rated.member.advance(keys, before, adds, now_ms)
+        rated.after = rated.member.advance(keys, after, now_ms)
 
     def _price_in_full(self, rated: Rated, now_ms: int) -> Fault | None:
         usage, payer, member = rated.event.usage, rated.payer, rated.member
@@ -111,27 +112,26 @@ class Rater:
         rated.counters = tuple(known.get(use.key, 0) for use in charge.uses)
         rated.free, rated.refuse = charge.outcome == "free", refusal(charge, rated.offer)
         if rated.refuse:
-            rated.amount_nanos = 0
+            self._refuse(rated, rated.refuse)
         else:
             self._advance_in_full(rated, charge, now_ms)
         return None
 
     def _advance_in_full(self, rated: Rated, charge: Charge, now_ms: int) -> None:
-        uses = list(zip(charge.uses, rated.counters, strict=True))
-        own = [(use.key, before, use.add) for use, before in uses if not use.key.startswith(SESSION)]
-        if any(before + use.add > COUNTER_MAX for use, before in uses):
-            rated.refuse, rated.amount_nanos = Reason.AMOUNT_LIMIT, 0
+        after = [before + use.add for use, before in zip(charge.uses, rated.counters, strict=True)]
+        if after and max(after) > COUNTER_MAX:
+            self._refuse(rated, Reason.AMOUNT_LIMIT)
             return
+        own = {use.key: value for use, value in zip(charge.uses, after, strict=True) if not use.key.startswith(SESSION)}
         if own:
-            keys, before, adds = zip(*own, strict=True)
-            self._advance(rated, keys, before, adds, now_ms)
+            self._advance(rated, list(own), list(own.values()), now_ms)
         sessions = rated.member.sessions
         if len(sessions) > SESSIONS_MAX:
             sessions.clear()
         prefix = f"{rated.event.body.tenant}/{rated.payer.subscriber.id}/"
         rated.sessions = tuple(
-            SessionUse(prefix + use.key, before, before + use.add)
-            for use, before in uses
+            SessionUse(prefix + use.key, value - use.add, value)
+            for use, value in zip(charge.uses, after, strict=True)
             if use.key.startswith(SESSION)
         )
         sessions |= {use.field.removeprefix(prefix): use.after for use in rated.sessions}

@@ -16,6 +16,7 @@ import msgspec
 from rater.identity import FINGERPRINT_BYTES
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import UNRATED, Batch, Fault, Faulted, Item, Rated, RawEvent, Work
+from rater.pipeline.payer import billed_until_ms
 from rater.rating.charge import ChargePart
 from rater.rating.rate import rate
 from rater.rating.terms import Terms
@@ -28,9 +29,6 @@ from schemas.usage import Usage
 
 #: Topics, in the order in which they are published.
 RATED, REFUSED, PARKED, DEAD_LETTERS = "rated", "refused", "parked", "dead-letters"
-
-#: An invoice is closed so long after its cycle's end.
-GRACE_MS = 3 * 24 * 3_600_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -120,8 +118,8 @@ def _plain_record(event: Rated, head: Head) -> bytes:
     of, payer, offer, raw = event.event, event.payer, event.offer, event.event.raw
     body = of.body
     text, rare, amount = offer.text, "", event.amount_nanos
-    if head.decided_ms - of.start_ms > GRACE_MS or body.session_id is not None:
-        text, rare = _late_text(event, offer.terms, offer.terms.explanation, head.decided_ms)
+    if head.decided_ms >= offer.billed_until_ms or body.session_id is not None:
+        text, rare = _texts(event, offer.terms, head.decided_ms)
     return record(
         payer.text, body.source, body.id, text, head.epoch, head.n + event.place, event.quantity, event.billed, amount,
         amount, head.balance_nanos - event.ahead_nanos, of.start_ms, of.end_ms, head.decided_ms, raw.door.name,
@@ -129,15 +127,16 @@ def _plain_record(event: Rated, head: Head) -> bytes:
     )  # fmt: skip
 
 
-def _late_text(
-    event: Rated, terms: Terms | ChargePart, explanation: Sequence[str], decided_ms: int, **rare: Any
-) -> tuple[str, str]:
-    """The middle and the end of a record that may be late, or has what most have not."""
-    book, shape = event.payer.book, event.event.shape
-    start_ms = terms.start_ms if isinstance(terms, ChargePart) else event.event.start_ms
+def _texts(event: Rated, terms: Terms | ChargePart, decided_ms: int, **rare: Any) -> tuple[str, str]:
+    """The middle and the end of a record."""
+    book, shape, offer = event.payer.book, event.event.shape, event.offer
+    plain = isinstance(terms, Terms)
+    start_ms = event.event.start_ms if plain else terms.start_ms
     period, late = billing_period(terms.period, start_ms, decided_ms, book.zone)
-    rate_name = terms.rate if isinstance(terms, ChargePart) else terms.rate_name
-    text = book.text(shape, period, terms, rate_name, explanation)
+    if plain and not late:
+        text = offer.text
+    else:
+        text = book.text(shape, period, terms, terms.rate_name if plain else terms.rate, terms.explanation)
     return text, rare_text(session_id=event.event.body.session_id, late=late, **rare)
 
 
@@ -156,13 +155,14 @@ def _settle_item(item: Item, outputs: Outputs) -> Verdict:
 
 
 def _settle_decision(event: Rated, decision: Decision, outputs: Outputs) -> Verdict:
-    parts, tally = _parts_as_decided(event, decision), outputs.tally
+    terms, parts = _as_decided(event, decision)
+    tally = outputs.tally
     is_rated = decision.fate is Fate.RATED
     payer, currency = event.payer, event.payer.book.tariff.currency
     tenant = event.event.body.tenant
     begin = payer_text(tenant, payer.subscriber.id, payer.assignment.account, decision.wallet)
     key = f"{tenant}/{decision.wallet}".encode()
-    for value in _records(event, begin, parts, decision):
+    for value in _records(event, begin, terms, parts, decision):
         outputs.add(RATED if is_rated else REFUSED, key, value)
     tally.redelivered += decision.known
     if is_rated:
@@ -216,8 +216,8 @@ def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Out
     return Verdict(Fate.PARKED, fault.reason, fault.detail)
 
 
-def _parts_as_decided(event: Rated, decision: Decision) -> Sequence[ChargePart]:
-    """What is charged, under the counters the decision saw."""
+def _as_decided(event: Rated, decision: Decision) -> tuple[Terms | None, Sequence[ChargePart]]:
+    """What is charged, under the counters the decision saw, and by which terms if these are plain."""
     of, offer, book = event.event, event.offer, event.payer.book
     plain = None
     if event.until_ms <= offer.high_ms:
@@ -229,26 +229,27 @@ def _parts_as_decided(event: Rated, decision: Decision) -> Sequence[ChargePart]:
             uses = rate(book.tariff, usage, {}, book.zone).uses
             counters = {use.key: value for use, value in zip(uses, decision.counters, strict=True)}
             charge = rate(book.tariff, usage, counters, book.zone)
-        return charge.parts
+        return None, charge.parts
     billed, amount, _, _ = plain
     terms = offer.terms
-    return [
-        ChargePart(
-            of.start_ms, of.end_ms, terms.period, terms.tariff_version, terms.rate_name, terms.zone, event.quantity,
-            billed, amount, terms.tax_category, terms.explanation,
-        )
-    ]  # fmt: skip
+    part = ChargePart(
+        of.start_ms, of.end_ms, terms.period, terms.tariff_version, terms.rate_name, terms.zone, event.quantity,
+        billed, amount, terms.tax_category, terms.explanation,
+    )  # fmt: skip
+    return terms, (part,)
 
 
-def _records(event: Rated, begin: str, parts: Sequence[ChargePart], decision: Decision) -> Iterator[bytes]:
+def _records(
+    event: Rated, begin: str, terms: Terms | None, parts: Sequence[ChargePart], decision: Decision
+) -> Iterator[bytes]:
     """One record a part; a shortfall of money falls on the last parts."""
     of, raw, rated = event.event, event.event.raw, decision.fate is Fate.RATED
     balance, left = decision.balance_before_nanos, decision.charged_nanos
     for number, part in enumerate(parts):
         charged = min(part.amount_nanos, left)
         left -= charged
-        text, rare = _late_text(
-            event, part, part.explanation, decision.decided_ms,
+        text, rare = _texts(
+            event, part if terms is None else terms, decision.decided_ms,
             part=number, parts=len(parts), fate=decision.fate.label, reason="" if rated else decision.reason.label,
             uncovered_nanos=part.amount_nanos - charged if rated else 0,
         )  # fmt: skip
@@ -264,12 +265,9 @@ def _records(event: Rated, begin: str, parts: Sequence[ChargePart], decision: De
 def billing_period(period: str, start_ms: int, decided_ms: int, zone: str) -> tuple[str, bool]:
     """The cycle whose invoice usage belongs to, from its own, and whether it is late.
 
-    Usage that arrives within `GRACE_MS` of its cycle's end is billed in its own; later, in the cycle in which it was
-    decided, still at its own cycle's price, and marked.
+    Usage that arrives within its cycle's grace is billed in its own; later, in the cycle in which it was decided, still
+    at its own cycle's price, and marked.
     """
-    if decided_ms - start_ms <= GRACE_MS:
-        return period, False
-    _, end_ms, _ = cycle_at(zone, start_ms)
-    if decided_ms < end_ms + GRACE_MS:
+    if decided_ms < billed_until_ms(zone, start_ms):
         return period, False
     return cycle_at(zone, decided_ms)[2], True

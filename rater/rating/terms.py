@@ -26,7 +26,7 @@ from rater.tariff.match import Found
 from rater.tariff.model import Rate, Tariff
 from schemas.shape import Shaped
 
-#: (billable quantity, nanos, counters before in the order of `keys`, what each advances by).
+#: (billable quantity, nanos, counters before in the order of `keys`, counters after).
 Plain = tuple[int, int, tuple[int, ...], tuple[int, ...]]
 RatePlain = Callable[[int, Mapping[str, int]], Plain | None]
 
@@ -137,7 +137,7 @@ def _by_event_in_cycle(first: int, following: int, key: str, amount: Amount) -> 
             return None
         billed = first if quantity <= first else first - (first - quantity) // following * following
         before = counters.get(key, 0)
-        return billed, amount(before, billed), (before,), (billed,)
+        return billed, amount(before, billed), (before,), (before + billed,)
 
     return rate
 
@@ -150,7 +150,7 @@ def _carried(step: int, key: str, amount: Amount) -> RatePlain:
             return None
         before = counters.get(key, 0)
         billed = ((before + quantity + up) // step - (before + up) // step) * step
-        return billed, amount(0, billed), (before,), (quantity,)
+        return billed, amount(0, billed), (before,), (before + quantity,)
 
     return rate
 
@@ -163,7 +163,7 @@ def _carried_in_cycle(step: int, carry: str, tier: str, amount: Amount) -> RateP
             return None
         carried, before = counters.get(carry, 0), counters.get(tier, 0)
         billed = ((carried + quantity + up) // step - (carried + up) // step) * step
-        return billed, amount(before, billed), (carried, before), (quantity, billed)
+        return billed, amount(before, billed), (carried, before), (carried + quantity, before + billed)
 
     return rate
 

@@ -14,14 +14,14 @@ import msgpack
 from rater.errors import WalletError
 from rater.money import NANOS
 from rater.wallet.entry import HOLDS, Answer, Debit, Decision, Entry, Head, Kind, Stale
-from rater.wallet.member import pack_values
+from rater.wallet.member import VALUES
 from schemas.fates import Fate, Reason
 
 # fate, reason, epoch, n (6 bytes), decided_ms (6), balance before (units 5 signed, nanos 4). Odd widths are read as a
 # low and a high part.
 _HEAD: Final = struct.Struct("<BBHIHIHIbI")
 # place, ahead_nanos, charged (units low and high, nanos), assignment version.
-_TOLD: Final = struct.Struct("<HqIBII")
+_TOLD: Final = struct.Struct("<HqIBII").pack
 # The same together with fingerprint, token, catalogue and length of the wallet's name; the name and the counters before
 # (8 bytes each) follow.
 _VERDICT: Final = struct.Struct("<BBHIHIHIbIHqIBII8s12s4sB")
@@ -50,7 +50,7 @@ def pack_charge(groups: Sequence[list[Debit]], now_ms: int, epoch: int, dropped_
         is_plain, total = _pack_group(group, call, members, events)
         units, nanos = divmod(total, NANOS)
         currency: Any = group[0].currency
-        if any(event.currency != currency for event in group):
+        if len(group) > 1 and len({event.currency for event in group}) > 1:
             currency = [event.currency for event in group]
         row = (group[0].wallet.key, currency, len(group), len(members[0]) - count, units, nanos, int(is_plain))
         for column, value in zip(wallets, row, strict=True):
@@ -65,8 +65,8 @@ def _pack_group(
     """One wallet's events; answers whether they may be charged at once, and what they cost together."""
     keys, befores, afters = members
     identities, told, member_of, after, flags, causes, sessions = events
-    is_plain, ahead, tail = True, 0, group[0].wallet.tail
-    for place, event in enumerate(group):
+    is_plain, ahead, tail, place = True, 0, group[0].wallet.tail, 0
+    for event in group:
         member = event.member
         if member.mark is not call:
             member.mark, member.place, member.last = call, len(keys), -1
@@ -81,18 +81,24 @@ def _pack_group(
         else:
             after.append(b"")
         amount = event.amount_nanos
-        units, nanos = divmod(amount, NANOS)
         event.place, event.ahead_nanos = place, ahead
         identities.append(event.identity)
-        fits = ahead if ahead <= _AHEAD_MAX else 0
-        head = _TOLD.pack(place, fits, units & 0xFFFFFFFF, units >> 32, nanos, event.version)
-        told.append(head + event.marks + tail + pack_values(event.counters))
+        units, nanos = divmod(amount, NANOS)
+        head = _TOLD(place, ahead if ahead <= _AHEAD_MAX else 0, units & 0xFFFFFFFF, units >> 32, nanos, event.version)
+        counters = event.counters
+        told.append(head + event.marks + tail + (VALUES[len(counters)](*counters) if counters else b""))
         member_of.append(member.place + 1)
-        flags.append(event.refuse + _FREE * event.free)
         causes.append(event.cause)
-        sessions.append([(use.field, str(use.before), str(use.after)) for use in event.sessions] or 0)
         ahead += amount
-        if event.refuse or event.free or event.sessions or event.version != member.version:
+        place += 1
+        if event.refuse or event.free or event.sessions:
+            is_plain = False
+            flags.append(event.refuse + _FREE * event.free)
+            sessions.append([(use.field, str(use.before), str(use.after)) for use in event.sessions] or 0)
+        else:
+            flags.append(0)
+            sessions.append(0)
+        if event.version != member.version:
             is_plain = False
     return is_plain and ahead <= _AHEAD_MAX, ahead
 
@@ -107,7 +113,7 @@ def pack_commands(entries: Sequence[Entry], now_ms: int, epoch: int) -> bytes:
         member = members.setdefault((wallet, entry.subscriber), len(members) + 1) if entry.subscriber else 0
         name = entry.wallet.encode()[:_WALLET_BYTES_MAX]  # a longer one is no wallet's
         bits = _hold_bits(entry)
-        told = _TOLD.pack(0, 0, 0, 0, 0, entry.subscriber_version) + entry.fingerprint + _NO_MARKS[8:]
+        told = _TOLD(0, 0, 0, 0, 0, entry.subscriber_version) + entry.fingerprint + _NO_MARKS[8:]
         items.append(
             (entry.kind, wallet, member, entry.subscriber_version, entry.identity,
              told + bytes([len(name)]) + name, entry.cause, entry.currency, *divmod(entry.amount_nanos, NANOS),

@@ -24,16 +24,11 @@ HEAD_BYTES: Final = _HEAD.size
 COUNTER_DAYS: Final = 125
 _DAY_S: Final = 86_400
 _NO_MEMBER: Final = bytes(HEAD_BYTES)
-#: Values of so many counters, packed; most members have one to four.
-_VALUES: Final = [struct.Struct(f"<{count}q").pack for count in range(256)]
+#: Pack so many counter values; most members have one to four.
+VALUES: Final = [struct.Struct(f"<{count}q").pack for count in range(256)]
 _COUNTED_VALUES: Final = [struct.Struct(f"<B{count}q").pack for count in range(256)]
 
 Event = TypeVar("Event")
-
-
-def pack_values(values: Sequence[int]) -> bytes:
-    """Counter values as a verdict keeps them."""
-    return _VALUES[len(values)](*values)
 
 
 def oldest_period(now_ms: int) -> str:
@@ -44,7 +39,19 @@ def oldest_period(now_ms: int) -> str:
 class Member(Generic[Event]):
     """One member, as it will be once every event in `pending` is charged."""
 
-    __slots__ = ("_keys", "counters", "key", "last", "mark", "pending", "place", "sessions", "state", "version")
+    __slots__ = (
+        "_head",
+        "_keys",
+        "counters",
+        "key",
+        "last",
+        "mark",
+        "pending",
+        "place",
+        "sessions",
+        "state",
+        "version",
+    )
 
     def __init__(self, key: bytes, state: bytes = b"") -> None:
         #: Its key in Redis.
@@ -64,6 +71,7 @@ class Member(Generic[Event]):
         self.state = state
         self.version = _HEAD.unpack_from(state)[0] if state else 0
         self.counters = counters_of(state)
+        self._head = (state or _NO_MEMBER)[:HEAD_BYTES]
         self._keys = state[HEAD_BYTES + 1 + 8 * len(self.counters) :] if self.counters else b""
 
     def settle(self, event: Event) -> None:
@@ -78,19 +86,23 @@ class Member(Generic[Event]):
         """Let go of events that move no counters any more."""
         self.pending = deque(event for event in self.pending if counts(event))
 
-    def advance(self, keys: Sequence[str], before: Sequence[int], adds: Sequence[int], now_ms: int) -> bytes:
-        """Count an event; answers the state after it."""
+    def advance(self, keys: Sequence[str], after: Sequence[int], now_ms: int) -> bytes:
+        """Count an event: each counter becomes what it is after it. Answers the member's state after it."""
         counters = self.counters
-        for key, value, add in zip(keys, before, adds, strict=True):
-            if key not in counters:
-                oldest = oldest_period(now_ms)
-                self.counters = counters = {key: value for key, value in counters.items() if key >= oldest}
-                counters[key] = 0
-                self._keys = "\0".join(counters).encode()
-            counters[key] = value + add
-        values = _COUNTED_VALUES[len(counters)](len(counters), *counters.values())
-        self.state = state = (self.state or _NO_MEMBER)[:HEAD_BYTES] + values + self._keys
+        count = len(counters)
+        counters.update(zip(keys, after, strict=True))
+        if len(counters) != count:
+            counters = self._begin(keys, now_ms)
+            count = len(counters)
+        self.state = state = self._head + _COUNTED_VALUES[count](count, *counters.values()) + self._keys
         return state
+
+    def _begin(self, keys: Sequence[str], now_ms: int) -> dict[str, int]:
+        """Some counter is new: those of long closed periods go."""
+        oldest = oldest_period(now_ms)
+        self.counters = {key: value for key, value in self.counters.items() if key >= oldest or key in keys}
+        self._keys = "\0".join(self.counters).encode()
+        return self.counters
 
 
 def counters_of(state: bytes) -> dict[str, int]:

@@ -125,12 +125,12 @@ class Wallets:
                 member.sessions[key] += add
             else:
                 counters.append(member.counters.get(key, 0))
-        own = [(key, counters[i], add) for i, (key, add) in enumerate(one.uses) if not key.startswith("session:")]
+        own = {key: counters[i] + add for i, (key, add) in enumerate(one.uses) if not key.startswith("session:")}
         if one.believed is not None:
-            member.advance(list(one.believed), [0] * len(one.believed), list(one.believed.values()), now_ms)
+            member.advance(list(one.believed), list(one.believed.values()), now_ms)
             before = member.state
         if own and not one.refuse:
-            after = member.advance(*zip(*own, strict=True), now_ms)  # type: ignore[arg-type]
+            after = member.advance(list(own), list(own.values()), now_ms)
         marks = one.fingerprint + one.token + bytes(4)
         return Debit(
             wallet, member, one.identity, marks, one.cause, one.currency, one.amount_nanos, one.subscriber_version,

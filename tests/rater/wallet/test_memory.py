@@ -113,9 +113,7 @@ async def test_a_worker_that_dropped_a_generation_is_told_like_any_other(wallets
     await wallets.decide(usage("1", "old"))
     await rotate(wallets, 24)
     await rotate(wallets, 48, AT_ONCE)
-    assert await wallets.apply(usage("1", "old")) == [
-        Stale("memory", dropped_before_ms=NOW_MS + 24 * HOUR_MS)
-    ]
+    assert await wallets.apply(usage("1", "old")) == [Stale("memory", dropped_before_ms=NOW_MS + 24 * HOUR_MS)]
     assert await wallets.balance() == amount("9")
 
 

@@ -64,9 +64,7 @@ async def test_a_repeat_within_a_batch_is_known(wallets: Wallets) -> None:
 
 async def test_a_refusal_by_the_tariff_is_remembered_and_costs_nothing(wallets: Wallets) -> None:
     await wallets.opened("10")
-    (refused,) = await wallets.decide(
-        usage("0", "a", refuse=Reason.REGION_BLOCKED, uses=(("2026-11-01:c", 5),))
-    )
+    (refused,) = await wallets.decide(usage("0", "a", refuse=Reason.REGION_BLOCKED, uses=(("2026-11-01:c", 5),)))
     (again,) = await wallets.decide(usage("1", "a"))
     assert (refused.fate, refused.reason) == (again.fate, again.reason) == (Fate.REFUSED, Reason.REGION_BLOCKED)
     member = await wallets.store.member("t", "w", "sim-1")
