@@ -1,14 +1,15 @@
 """Bodies: what an event says besides whose it is and when, written out ahead, so that an event is a few joins.
 
-A pool of 65,536 holds some 55,000 data volumes and 3,000 calls to as many numbers, and takes about half a second.
+A pool of 65,536 holds some 55,000 data volumes and 3,000 calls to as many numbers, and takes a quarter of a second.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from random import Random
 from typing import NamedTuple
+
+import msgspec
 
 from rater.geo import country_of_mcc
 from schemas.sample.networks import ALL
@@ -57,7 +58,7 @@ def make_bodies(random: Random, mix: Mapping[str, float], countries: Mapping[str
         mcc, mnc = random.choice(known[country])
         to_country = country if random.randrange(100) < NEARBY else other
         fields, span_ms = _MAKE[service](random, numbers, to_country)
-        text = json.dumps({"mcc": mcc, "mnc": mnc, "service": service, **fields}, separators=(",", ":"))[1:-1]
+        text = msgspec.json.encode({"mcc": mcc, "mnc": mnc, "service": service, **fields})[1:-1].decode()
         named = service == "data" and random.randrange(100) < IN_SESSION
         session = f'","session_id":"{random.randrange(SESSIONS)}-' if named else ""
         bodies.append(Body(text, session, span_ms, service))

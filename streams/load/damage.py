@@ -7,12 +7,13 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-_QUANTITY: Final = re.compile(rb'"(volume_bytes|duration_ms|message_count)":')
+_QUANTITY: Final = re.compile(rb'("(?:volume_bytes|duration_ms|message_count)":)([0-9]+)')
 
 #: Still JSON, but no event.
 _FIELDS: Final[tuple[Callable[[Random, bytes], bytes], ...]] = (
-    lambda _, value: _QUANTITY.sub(rb'"\1":-', value),
-    lambda _, value: _QUANTITY.sub(rb'"\1":0.5,"\1":', value.replace(b'"service":"', b'"service":"tele', 1)),
+    lambda _, value: _QUANTITY.sub(rb"\1-\2", value),
+    lambda _, value: _QUANTITY.sub(rb"\1\2.5", value),
+    lambda _, value: value.replace(b'"service":"', b'"service":"tele', 1),
     lambda _, value: re.sub(rb'"mcc":"([0-9]+)"', rb'"mcc":\1', value),
     lambda _, value: value.replace(b'"mnc":', b'"mnc_":', 1),
     lambda _, value: value.replace(b'Z","end_time"', b'","end_time"', 1),

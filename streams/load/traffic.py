@@ -23,7 +23,7 @@ from streams.load.fleet import MILLION, NOBODY
 from streams.load.recipe import Recipe
 from streams.load.times import MILLISECONDS, Seconds, window
 
-#: Draws at a time.
+#: Draws at a time, and events made at a time: more fall out of the processor's cache and cost half as much again.
 BLOCK = 1024
 #: Events kept to be repeated: the last of them, some minutes' worth.
 KEPT = 4096
@@ -65,6 +65,15 @@ class Traffic:
 
     def page(self, events: int, now_ms: int) -> Page:
         """The next events; `now_ms` is when they are made, which their times go by unless a day is set."""
+        page = Page([], [], Counter(dict.fromkeys(SORTS, 0)))
+        for start in range(0, events, BLOCK):
+            part = self._make(min(BLOCK, events - start), now_ms)
+            page.keys.extend(part.keys)
+            page.values.extend(part.values)
+            page.sorts.update(part.sorts)
+        return page
+
+    def _make(self, events: int, now_ms: int) -> Page:
         drawn = list(islice(self._draws, events))
         numbers = range(self._made, self._made + events)
         self._made += events
@@ -133,4 +142,4 @@ class Traffic:
 
 def _random(recipe: Recipe, use: str) -> Random:
     # Hashed from text, since a sum of small seeds would give neighbours much in common.
-    return Random(f"{recipe.seed}-{recipe.run}-{use}")  # noqa: S311 - a sample, not a secret
+    return Random(f"{recipe.seed}-{use}")  # noqa: S311 - a sample, not a secret
