@@ -97,16 +97,19 @@ async def create(load: Load, parts: Any) -> None:
 
 
 async def _offer(load: Load, open_sender: Callable[[], Awaitable[Sender]]) -> Report:
-    """Offer until it is done or Ctrl-C, which still delivers and reports what was offered."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
-    console = Console(stderr=True, highlight=False)
+    """Offer until it is done or Ctrl-C, which still delivers and reports; the second Ctrl-C ends it at once."""
+    loop, stop, console = asyncio.get_running_loop(), asyncio.Event(), Console(stderr=True, highlight=False)
+
+    def end() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
 
     def tell(second: Second) -> None:
         late = f"   {second.late_ms:,.1f} ms late" if load.pace.rate else ""
         console.print(f"{second.number:>5} s {second.offered:>11,} events{late}")
 
     traffic, sender = Traffic(load.recipe), await open_sender()
+    loop.add_signal_handler(signal.SIGINT, end)
     return await offer(traffic, sender, load.pace, on_second=tell, stopped=stop.is_set)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -25,13 +25,10 @@ class Share(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """From "0.5%" to 5000."""
-        try:
-            ppm = Decimal(str(value).removesuffix("%")) * 10_000
-        except InvalidOperation:
-            ppm = Decimal(-1)
-        if not str(value).endswith("%") or not 0 <= ppm <= 1_000_000:
+        number, percent, rest = str(value).partition("%")
+        if not percent or rest or not number.replace(".", "", 1).isdecimal() or Decimal(number) > 100:
             self.fail(f'"{value}" is no share such as 0.5%', param, ctx)
-        return int(ppm)
+        return int(Decimal(number) * 10_000)
 
 
 class Weights(click.ParamType):

@@ -18,6 +18,8 @@ from streams.load.pace import SECOND_NS, Pace
 from streams.load.traffic import SORTS, Page, Traffic
 
 MS_NS = 1_000_000
+#: How soon a wait that is stopped ends.
+LOOK_NS = SECOND_NS // 4
 
 
 class Sender(Protocol):
@@ -81,11 +83,13 @@ async def offer(
     """Offer the pace's events, or fewer if it is stopped; delivered when this returns."""
     report, used_ns, started_ns = Report(failed=sender.failed), time.process_time_ns(), clock.now_ns()
     seconds = _Seconds(report, on_second)
-    while not stopped() and not pace.is_over(report.offered, clock.now_ns() - started_ns):
+    while not pace.is_over(report.offered, clock.now_ns() - started_ns):
         page = traffic.page(pace.page(report.offered, sender.batch), clock.unix_ms())
         send = sender.ready(page)
         due_ns = pace.due_ns(report.offered)
-        await _until(started_ns + due_ns, clock)
+        await _until(started_ns + due_ns, clock, stopped)
+        if stopped():
+            break
         await send()
         elapsed_ns = clock.now_ns() - started_ns
         late_ns = max(0, elapsed_ns - due_ns) if pace.rate else 0
@@ -94,7 +98,7 @@ async def offer(
         report.pages += 1
         report.late_ns += late_ns
         report.late_max_ns = max(report.late_max_ns, late_ns)
-    await _until(started_ns + pace.due_ns(report.offered), clock)
+    await _until(started_ns + pace.due_ns(report.offered), clock, stopped)
     report.elapsed_ns = clock.now_ns() - started_ns
     await sender.finish()
     seconds.close()
@@ -102,8 +106,11 @@ async def offer(
     return report
 
 
-async def _until(moment_ns: int, clock: Clock) -> None:
-    await clock.sleep(max(0, moment_ns - clock.now_ns()) / SECOND_NS)
+async def _until(moment_ns: int, clock: Clock, stopped: Callable[[], bool]) -> None:
+    """Wait, or be stopped; at least let the others have their turn."""
+    await clock.sleep(0)
+    while (left_ns := moment_ns - clock.now_ns()) > 0 and not stopped():
+        await clock.sleep(min(left_ns, LOOK_NS) / SECOND_NS)
 
 
 class _Seconds:

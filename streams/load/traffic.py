@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice
+from itertools import accumulate
 from random import Random
+from typing import NamedTuple
 
 from streams.load.bodies import SERVICES, SPAN_MAX_MS, Body, make_bodies
 from streams.load.damage import damage
@@ -32,9 +33,6 @@ REPEAT, DAMAGED, UNKNOWN = "repeat", "damaged", "unknown"
 #: What events are counted as.
 SORTS = (*SERVICES, REPEAT, DAMAGED, UNKNOWN)
 
-#: SIM's number, body, a word for the time and one for what replaces the event.
-Draw = tuple[int, Body, int, int]
-
 
 @dataclass(frozen=True)
 class Page:
@@ -45,6 +43,19 @@ class Page:
     sorts: Counter[str]
 
 
+class Draws(NamedTuple):
+    """What is drawn for some events: the SIM's number, the body, a word for the time, and one for what replaces it."""
+
+    sims: Sequence[int]
+    bodies: Sequence[Body]
+    times: Sequence[int]
+    odd: Sequence[int]
+
+    def cut(self, at: int, end: int) -> Draws:
+        """Those of some of the events."""
+        return Draws(self.sims[at:end], self.bodies[at:end], self.times[at:end], self.odd[at:end])
+
+
 class Traffic:
     """An endless stream of events, taken page by page."""
 
@@ -53,7 +64,8 @@ class Traffic:
         # Of their own, so that neither the pool nor what is replaced shifts the other draws.
         self._random, self._odd = _random(recipe, "draws"), _random(recipe, "odd")
         self._bodies = make_bodies(_random(recipe, "bodies"), recipe.mix, recipe.countries)
-        self._draws: Iterator[Draw] = chain.from_iterable(self._blocks())
+        self._weights = list(accumulate(rank**-recipe.skew for rank in range(1, recipe.fleet.wallets + 1)))
+        self._block = self._draw()
         self._made = 0
         self._seconds = Seconds()
         self._kept: list[tuple[bytes, bytes]] = []
@@ -66,15 +78,31 @@ class Traffic:
     def page(self, events: int, now_ms: int) -> Page:
         """The next events; `now_ms` is when they are made, which their times go by unless a day is set."""
         page = Page([], [], Counter(dict.fromkeys(SORTS, 0)))
-        for start in range(0, events, BLOCK):
-            part = self._make(min(BLOCK, events - start), now_ms)
+        while len(page.values) < events:
+            at = self._made % BLOCK
+            end = min(BLOCK, at + events - len(page.values))
+            part = self._make(self._block.cut(at, end), now_ms)
             page.keys.extend(part.keys)
             page.values.extend(part.values)
             page.sorts.update(part.sorts)
+            if end == BLOCK:
+                self._block = self._draw()
         return page
 
-    def _make(self, events: int, now_ms: int) -> Page:
-        drawn = list(islice(self._draws, events))
+    def _draw(self) -> Draws:
+        fleet, random = self.recipe.fleet, self._random
+        wallets, each = range(fleet.wallets), fleet.sims_per_wallet
+        sims = random.choices(wallets, cum_weights=self._weights, k=BLOCK)
+        if each > 1:
+            places = random.choices(range(each), k=BLOCK)
+            sims = [wallet * each + place for wallet, place in zip(sims, places, strict=True)]
+        bodies = random.choices(self._bodies, k=BLOCK)
+        words = struct.unpack(f"<{2 * BLOCK}I", random.randbytes(8 * BLOCK))
+        return Draws(sims, bodies, words[:BLOCK], words[BLOCK:])
+
+    def _make(self, draws: Draws, now_ms: int) -> Page:
+        """Write the events down."""
+        events = len(draws.sims)
         numbers = range(self._made, self._made + events)
         self._made += events
         last_ms, width_ms = window(self.recipe.day, now_ms, SPAN_MAX_MS)
@@ -82,39 +110,26 @@ class Traffic:
         # Counted from the first text: numbers below 2^30 are divided twice as fast.
         last = last_ms - self._seconds.first_ms
         head, prefix, seconds, fraction = self._head, self.recipe.fleet.prefix, self._seconds.texts, MILLISECONDS
-        sims = [f"{prefix}{sim:09d}" for sim, _, _, _ in drawn]
-        ends = [last - word % width_ms for _, _, word, _ in drawn]
+        sims = [f"{prefix}{sim:09d}" for sim in draws.sims]
+        ends = [last - word % width_ms for word in draws.times]
         values = [
             (
                 f'{head}{number}","iccid":"{sim + session + sim if session else sim}",{text},'
                 f'"start_time":"{seconds[(end - span) // 1000]}{fraction[(end - span) % 1000]}",'
                 f'"end_time":"{seconds[end // 1000]}{fraction[end % 1000]}"}}'
             ).encode()
-            for number, sim, (_, (text, session, span, _), _, _), end in zip(numbers, sims, drawn, ends, strict=True)
+            for number, sim, (text, session, span, _), end in zip(numbers, sims, draws.bodies, ends, strict=True)
         ]
-        services = [body.service for _, body, _, _ in drawn]
+        services = [body.service for body in draws.bodies]
         sorts = Counter({service: services.count(service) for service in SERVICES})
         page = Page([sim.encode() for sim in sims], values, sorts)
-        self._replace(page, drawn, services)
+        self._replace(page, draws)
         return page
 
-    def _blocks(self) -> Iterator[Iterator[Draw]]:
-        """What is drawn for each event, without end."""
-        fleet, random = self.recipe.fleet, self._random
-        weights = list(accumulate(rank**-self.recipe.skew for rank in range(1, fleet.wallets + 1)))
-        wallets, each = range(fleet.wallets), fleet.sims_per_wallet
-        while True:
-            sims = random.choices(wallets, cum_weights=weights, k=BLOCK)
-            if each > 1:
-                sims = [wallet * each + sim for wallet, sim in zip(sims, random.choices(range(each), k=BLOCK))]  # noqa: B905
-            bodies = random.choices(self._bodies, k=BLOCK)
-            words = struct.unpack(f"<{2 * BLOCK}I", random.randbytes(8 * BLOCK))
-            yield zip(sims, bodies, words[:BLOCK], words[BLOCK:], strict=True)
-
-    def _replace(self, page: Page, drawn: list[Draw], services: list[str]) -> None:
+    def _replace(self, page: Page, draws: Draws) -> None:
         """Put repeats, damage and strangers in the place of some events, and keep some for later repeats."""
         repeats, damaged, unknown, kept = self._below
-        for place, word in [(place, draw[3]) for place, draw in enumerate(drawn) if draw[3] < kept]:
+        for place, word in [(place, word) for place, word in enumerate(draws.odd) if word < kept]:
             value, sort = page.values[place], ""
             if word < repeats and self._kept:
                 page.keys[place], page.values[place] = self._odd.choice(self._kept)
@@ -130,7 +145,7 @@ class Traffic:
             else:  # the first of all has nothing to repeat
                 self._keep(page.keys[place], value)
             if sort:
-                page.sorts[services[place]] -= 1
+                page.sorts[draws.bodies[place].service] -= 1
                 page.sorts[sort] += 1
 
     def _keep(self, key: bytes, value: bytes) -> None:
