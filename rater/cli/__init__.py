@@ -15,6 +15,7 @@ from rater.settings import load_settings
 COMMANDS = {
     "demo": ("streams.cli.demo:demo", "Rate the bundled sample and say what came of it."),
     "run": ("streams.cli.run:run", "Rate usage from files; resumable, safe to run twice."),
+    "load": ("streams.cli.load:load", "Offer made-up usage to an installation, over Kafka, HTTP or as a file."),
     "worker": ("streams.cli.worker:worker", "Rate usage from Kafka until stopped."),
     "summary": ("streams.cli.summary:summary", "What was rated so far, from ClickHouse."),
     "wallet": ("rater.cli.wallet:wallet", "Create, top up, hold and look at wallets."),
