@@ -121,6 +121,8 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
     until_ms: int
     #: What it costs; the entry's own amount is 0 where it is refused.
     cost_nanos: int
+    #: Whether its id came lately; then its shard is first asked for a verdict.
+    is_repeat: bool = False
     billed: int = 0
     #: The charge in full, where it is no plain one.
     charge: Charge | None = None

@@ -91,9 +91,11 @@ class Charger:
         """One call; answers the events to send again, already rated again."""
         if not events:
             return []
-        for event in events:
-            event.answer = None
-        await self._store.charge(events, now_ms=now_ms)
+        first = [event for event in events if not event.is_repeat]
+        repeats = [event for event in events if event.is_repeat] if len(first) < len(events) else []
+        await self._store.charge(first, now_ms=now_ms)
+        if repeats:
+            await self._recall.look_up(repeats)
         stale: list[Rated] = []
         surprises: list[Rated] = []
         for event in events:
@@ -102,10 +104,9 @@ class Charger:
                     event.member.settle(event)
                 continue
             answer = event.answer
-            if isinstance(answer, Stale):
+            if answer is None or isinstance(answer, Stale):
                 stale.append(event)
             else:
-                assert answer is not None, "the store answers every event"
                 if answer.outdated or (event.counts and (answer.known or answer.fate is not Fate.RATED)):
                     surprises.append(event)
                 if event.counts:
@@ -138,6 +139,10 @@ class Charger:
     def _learn(self, event: Rated, wrong: _Wrong) -> None:
         """Note what one stale answer says."""
         answer = event.answer
+        if answer is None:  # no repeat after all: what came before it was parked, or is forgotten
+            event.is_repeat = False
+            wrong.setdefault(event.member.key, (event.member, None))
+            return
         assert isinstance(answer, Stale)
         if answer.why in _PARKED:
             detail = f"wallet {event.wallet.name}: {answer.why.replace('_', ' ')}"
@@ -163,6 +168,8 @@ class Charger:
         told = dict(zip((member.key for member in untold), states, strict=True))
         for key, (member, state) in wrong.items():
             member.learn(told[key] if state is None else state)
+            if state is not None:
+                member.is_held = False  # else it would have been refused, not stale
             for event in member.pending:
                 self._rater.price(event, now_ms)
             member.forget_uncounted(lambda event: event.counts)

@@ -9,6 +9,7 @@ from rater.identity import fingerprint, identity
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Event, Fault, Faulted, Item, Rated
 from rater.pipeline.payer import Offer, Payer
+from rater.pipeline.recent import Recent
 from rater.pipeline.sims import Sim, Sims
 from rater.rating.charge import Charge
 from rater.rating.rate import rate
@@ -29,6 +30,7 @@ class Rater:
     def __init__(self, sims: Sims, catalogue_key: bytes) -> None:
         self._sims = sims
         self._catalogue_key = catalogue_key
+        self._recent = Recent()
 
     def rate(self, event: Event, sim: Sim, now_ms: int) -> Item:
         """The wallet entry of an event, rated upon all those of its SIM before it."""
@@ -62,10 +64,11 @@ class Rater:
             + raw.door.token(raw.position, raw.element)
             + self._catalogue_key
         )
+        digest = identity(tenant, source, event_id)
         rated = Rated(
-            payer.wallet, payer.member, identity(tenant, source, event_id), marks, f"{source}/{event_id}",
-            payer.book.tariff.currency, 0, payer.version,
-            event=event, payer=payer, offer=offer, quantity=quantity, until_ms=until_ms, cost_nanos=0,
+            payer.wallet, payer.member, digest, marks, f"{source}/{event_id}", payer.book.tariff.currency, 0,
+            payer.version, event=event, payer=payer, offer=offer, quantity=quantity, until_ms=until_ms, cost_nanos=0,
+            is_repeat=self._recent.saw(digest),
         )  # fmt: skip
         fault = self.price(rated, now_ms)
         if fault is not None:
@@ -77,7 +80,7 @@ class Rater:
     def price(self, rated: Rated, now_ms: int) -> Fault | None:
         """What it costs, from the counters as they are believed to be; advances them. Answers why it has no price."""
         offer, member = rated.offer, rated.member
-        rated.before, rated.after, rated.sessions, rated.charge = member.state, b"", (), None
+        rated.before, rated.after, rated.sessions, rated.charge, rated.uncounted = member.state, b"", (), None, False
         plain = offer.rate(rated.quantity, member.counters) if rated.until_ms <= offer.high_ms else None
         if plain is None:
             return self._price_in_full(rated, now_ms)
@@ -87,7 +90,11 @@ class Rater:
         if amount > AMOUNT_MAX_NANOS or offer.refuse:
             self._refuse(rated, offer.refuse or Reason.AMOUNT_LIMIT)
         elif after:
-            self._advance(rated, offer.keys, after, now_ms)
+            # What will hardly be charged moves no counters, so that what comes after it is rated upon the right ones.
+            if rated.is_repeat or member.is_held:
+                rated.uncounted = True
+            else:
+                self._advance(rated, offer.keys, after, now_ms)
         return None
 
     @staticmethod
@@ -113,6 +120,8 @@ class Rater:
         rated.free, rated.refuse = charge.outcome == "free", refusal(charge, rated.offer)
         if rated.refuse:
             self._refuse(rated, rated.refuse)
+        elif charge.uses and (rated.is_repeat or member.is_held):
+            rated.uncounted = True
         else:
             self._advance_in_full(rated, charge, now_ms)
         return None

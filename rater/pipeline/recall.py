@@ -6,6 +6,7 @@ may have been charged in a generation that is gone from Redis, and is looked up 
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -70,6 +71,13 @@ class Recall:
         assignments = event.payer.subscriber.assignments
         others = {self._store.shard_of(tenant, assignment.wallet) for assignment in assignments} - {own}
         return [own, *sorted(others)]
+
+    async def look_up(self, events: Sequence[Rated]) -> None:
+        """Set the answers of events whose own shards remember them."""
+        by_shard: defaultdict[int, list[Rated]] = defaultdict(list)
+        for event in events:
+            by_shard[event.wallet.shard].append(event)
+        await asyncio.gather(*(self._ask_shard(shard, found) for shard, found in by_shard.items()))
 
     async def _ask_shard(self, shard: int, events: Sequence[Rated]) -> None:
         decisions = await self._store.lookup(shard, [event.identity for event in events])

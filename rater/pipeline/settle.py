@@ -118,7 +118,9 @@ def _plain_record(event: Rated, head: Head) -> bytes:
     of, payer, offer, raw = event.event, event.payer, event.offer, event.event.raw
     body = of.body
     text, rare, amount = offer.text, "", event.amount_nanos
-    if head.decided_ms >= offer.billed_until_ms or body.session_id is not None:
+    if body.session_id is not None:
+        rare = rare_text(session_id=body.session_id)
+    if head.decided_ms >= offer.billed_until_ms:
         text, rare = _texts(event, offer.terms, head.decided_ms)
     return record(
         payer.text, body.source, body.id, text, head.epoch, head.n + event.place, event.quantity, event.billed, amount,
@@ -129,14 +131,16 @@ def _plain_record(event: Rated, head: Head) -> bytes:
 
 def _texts(event: Rated, terms: Terms | ChargePart, decided_ms: int, **rare: Any) -> tuple[str, str]:
     """The middle and the end of a record."""
-    book, shape, offer = event.payer.book, event.event.shape, event.offer
-    plain = isinstance(terms, Terms)
-    start_ms = event.event.start_ms if plain else terms.start_ms
-    period, late = billing_period(terms.period, start_ms, decided_ms, book.zone)
-    if plain and not late:
-        text = offer.text
+    book, shape = event.payer.book, event.event.shape
+    if isinstance(terms, Terms):
+        start_ms, rate_name = event.event.start_ms, terms.rate_name
     else:
-        text = book.text(shape, period, terms, terms.rate_name if plain else terms.rate, terms.explanation)
+        start_ms, rate_name = terms.start_ms, terms.rate
+    period, late = billing_period(terms.period, start_ms, decided_ms, book.zone)
+    if isinstance(terms, Terms) and not late:
+        text = event.offer.text
+    else:
+        text = book.text(shape, period, terms, rate_name, terms.explanation)
     return text, rare_text(session_id=event.event.body.session_id, late=late, **rare)
 
 

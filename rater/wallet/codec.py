@@ -31,6 +31,7 @@ _WALLET: Final = struct.Struct("<3sIbIIbIIHBI")
 _FATES = (Fate.RATED, Fate.REFUSED)
 _REASONS = {int(reason): reason for reason in Reason}
 _FREE: Final = 256
+_UNCOUNTED: Final = 512
 #: What may be charged ahead of an event within one call and still be told in an int64.
 _AHEAD_MAX: Final = 2**63 - 1
 
@@ -91,9 +92,10 @@ def _pack_group(
         causes.append(event.cause)
         ahead += amount
         place += 1
-        if event.refuse or event.free or event.sessions:
-            is_plain = False
-            flags.append(event.refuse + _FREE * event.free)
+        if event.refuse or event.free or event.uncounted or event.sessions:
+            # Free usage only matters where somebody is held, and then nothing is charged at once.
+            is_plain = is_plain and not (event.refuse or event.uncounted or event.sessions)
+            flags.append(event.refuse + _FREE * event.free + _UNCOUNTED * event.uncounted)
             sessions.append([(use.field, str(use.before), str(use.after)) for use in event.sessions] or 0)
         else:
             flags.append(0)

@@ -43,6 +43,7 @@ class Member(Generic[Event]):
         "_head",
         "_keys",
         "counters",
+        "is_held",
         "key",
         "last",
         "mark",
@@ -69,7 +70,9 @@ class Member(Generic[Event]):
     def learn(self, state: bytes) -> None:
         """Take over what the shard has; "" where it has nothing."""
         self.state = state
-        self.version = _HEAD.unpack_from(state)[0] if state else 0
+        self.version, holds, _, _ = _HEAD.unpack_from(state or _NO_MEMBER)
+        #: Suspended, when it was last heard of.
+        self.is_held = holds != 0
         self.counters = counters_of(state)
         self._head = (state or _NO_MEMBER)[:HEAD_BYTES]
         self._keys = state[HEAD_BYTES + 1 + 8 * len(self.counters) :] if self.counters else b""

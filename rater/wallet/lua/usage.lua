@@ -14,7 +14,9 @@ local CHARGED, CHARGED_AT = '<I5I4I4', 11  -- and after it the assignment versio
 
 local RATED, REFUSED = 0, 1
 local SUSPENDED, AMOUNT_LIMIT = 1, 6
-local FREE = 256       -- flags of an event: the reason it is refused for by tariff or plan, and whether it passes holds
+-- Flags of an event: the reason it is refused for by tariff or plan; it passes holds; it was rated without counting, so
+-- that it may not be charged.
+local FREE, UNCOUNTED = 256, 512
 local NONE = {}
 
 local function next_n(wallet)
@@ -93,7 +95,7 @@ local function decide_usage(call, item)  -- answers a verdict, or nil if it has 
   if held and not item.free then return v end
   -- A refusal burns the id, so one that follows from the counters needs the right ones.
   if item.refuse ~= 0 and item.refuse ~= AMOUNT_LIMIT then v.reason = item.refuse; return v end
-  if not assumed(item, member) then return nil end
+  if item.uncounted or not assumed(item, member) then return nil end
   if item.refuse ~= 0 then v.reason = item.refuse; return v end
   local au, an = sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn)
   if not positive(au, an) then au, an = 0, 0 end
@@ -148,7 +150,7 @@ local function item_at(batch, i, w, wallet)
   if type(currency) == 'table' then currency = currency[i - batch.first_item + 1] end
   return {identity = batch.ids[i], told = batch.told[i], wallet = wallet, member = batch.members[m],
     after = counters_after(batch, i, m), cause = batch.causes[i], currency = currency, version = version,
-    refuse = flags % FREE, free = flags >= FREE, u = units, n = nanos, sessions = sessions}
+    refuse = flags % FREE, free = flags % UNCOUNTED >= FREE, uncounted = flags >= UNCOUNTED, u = units, n = nanos, sessions = sessions}
 end
 
 local function names_of(key, tag, kind)  -- "{s1}:w:tenant/wallet" -> tenant, "wallet"; of a member "wallet/subscriber"
