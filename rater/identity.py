@@ -28,8 +28,8 @@ def fingerprint(
     """8-byte digest of the fields that decide the charge.
 
     `shape` has those that many events share (schemas.shape). `subscriber` is the resolved one, so that a copy that
-    names the SIM by IMSI instead of ICCID has the same digest. It tells a repeat from a mistake and guards nothing, so it
-    need not be a cryptographic one.
+    names the SIM by IMSI instead of ICCID has the same digest. It tells a repeat from a mistake and guards nothing, so
+    it need not be a cryptographic one.
     """
     text = f"{quantity},{start_ms},{end_ms},{len(subscriber)},{subscriber}{shape}{session_id}"
     return xxh3_64_digest(text.encode())

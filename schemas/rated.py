@@ -140,12 +140,12 @@ def record(
     amount_nanos: int, charged_nanos: int, balance_before_nanos: int, start_ms: int, end_ms: int, rated_ms: int,
     door: str, position: int, fingerprint: bytes, rare: str = "",
 ) -> bytes:  # fmt: skip
-    """One record as JSON; `payer`, `offer` and `rare` as the functions above write them."""
+    """One record as JSON; `payer`, `offer` and `rare` as the functions above write them, `door` quoted."""
     return (
         f'{payer}{quoted(source)},"id":{quoted(event_id)}{offer}{epoch},"n":{n},"quantity":{quantity}'
         f',"billable_quantity":{billable_quantity},"amount_nanos":{amount_nanos},"charged_nanos":{charged_nanos}'
         f',"balance_before_nanos":{balance_before_nanos},"balance_after_nanos":{balance_before_nanos - charged_nanos}'
-        f',"start_ms":{start_ms},"end_ms":{end_ms},"rated_ms":{rated_ms},"door":{quoted(door)},"position":{position}'
+        f',"start_ms":{start_ms},"end_ms":{end_ms},"rated_ms":{rated_ms},"door":{door},"position":{position}'
         f',"fingerprint":"{fingerprint.hex()}"{rare}}}'
     ).encode()
 

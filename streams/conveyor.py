@@ -89,7 +89,8 @@ class Conveyor:
         while True:
             batch = await self._to_prepare.get()
             with _timed("prepare"):
-                work = await patiently("redis", partial(self._pipeline.prepare, batch))
+                work = self._pipeline.begin(batch)
+                await patiently("redis", partial(self._pipeline.resolve, work))
             await self._to_charge.put(work)
 
     async def _charge(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +13,7 @@ from rater.rating.charge import Charge
 from rater.wallet.entry import Debit, Decision
 from schemas.adapters.usage_json import UsageEvent, normalised
 from schemas.fates import Reason
+from schemas.rated import quoted
 from schemas.shape import Shape
 from schemas.usage import Usage
 
@@ -23,7 +24,7 @@ class Door:
     `redelivers` is False where an event has no stable place (HTTP): a repeat is then always a duplicate.
     """
 
-    __slots__ = ("digest", "name", "redelivers", "sort")
+    __slots__ = ("digest", "name", "redelivers", "sort", "text")
 
     def __init__(self, name: str, *, redelivers: bool = True) -> None:
         self.name = name
@@ -31,6 +32,8 @@ class Door:
         self.digest = door_digest(name)
         #: "kafka", "file" ...: what metrics count by.
         self.sort = name.partition(":")[0]
+        #: The name as records spell it.
+        self.text = quoted(name)
 
     def token(self, position: int, element: int = 0) -> bytes:
         """The delivery token of a position at this door, and of an element of the array that stands there."""
@@ -87,19 +90,12 @@ class Faulted(msgspec.Struct, gc=False):
     fault: Fault
 
 
-class Event(msgspec.Struct, gc=False):
-    """A decoded event that fulfils every rule: in plain JSON as it was decoded, any other as a Usage."""
+class Unresolved(msgspec.Struct, gc=False):
+    """An event that fulfils every rule and whose SIM has yet to be looked up."""
 
     raw: RawEvent
-    body: Usage | UsageEvent
-    start_ms: int
-    end_ms: int
+    usage: Usage
     shape: Shape
-
-    @property
-    def usage(self) -> Usage:
-        """The event in its one normalised form."""
-        return normalised(self.body, self.start_ms, self.end_ms)
 
 
 #: What `Rated.billed` says of an event that has yet to be rated by the terms that decided it.
@@ -113,26 +109,31 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
     that only ClickHouse remembers it; or `fault`, if it turns out that there is no wallet to ask.
     """
 
-    event: Event
+    raw: RawEvent
+    #: The event: in plain JSON as it was decoded, any other as a Usage.
+    body: Usage | UsageEvent
+    start_ms: int
+    end_ms: int
+    shape: Shape
     payer: Payer
     offer: Offer
     quantity: int
     #: Up to when it is charged.
     until_ms: int
-    #: What it costs; the entry's own amount is 0 where it is refused.
-    cost_nanos: int
     #: Whether its id came lately; then its shard is first asked for a verdict.
     is_repeat: bool = False
     billed: int = 0
     #: The charge in full, where it is no plain one.
     charge: Charge | None = None
+    #: Whether it moves counters; then it waits in `member.pending` until it is decided.
+    counts: bool = False
     old_fingerprint: bytes | None = None
     fault: Fault | None = None
 
     @property
-    def counts(self) -> bool:
-        """Whether it moves counters; then it waits in `member.pending` until it is decided."""
-        return bool(self.after or self.sessions)
+    def usage(self) -> Usage:
+        """The event in its one normalised form."""
+        return normalised(self.body, self.start_ms, self.end_ms)
 
     @property
     def is_open(self) -> bool:
@@ -146,7 +147,7 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
         return isinstance(decision, Decision) and decision.known and decision.token == self.token != NO_TOKEN
 
 
-Item = Faulted | Rated
+Item = Faulted | Rated | Unresolved
 
 
 @dataclass(slots=True)
@@ -155,7 +156,5 @@ class Work:
 
     batch: Batch
     items: list[Item]
-
-    def rated(self) -> Iterator[Rated]:
-        """The events that were rated."""
-        return (item for item in self.items if isinstance(item, Rated))
+    #: Places of the events that are unresolved.
+    unresolved: list[int]

@@ -50,8 +50,8 @@ class Catalogues:
         is_current = decision.catalogue == self.current.digest[:NAME_BYTES]
         if is_current and decision.subscriber_version == payer.version:
             return
-        event.payer = payer = await self.payer(payer.subscriber, event.event.start_ms, decision)
-        event.offer = payer.book.offer(event.event.shape, event.event.start_ms, event.until_ms)
+        event.payer = payer = await self.payer(payer.subscriber, event.start_ms, decision)
+        event.offer = payer.book.offer(event.shape, event.start_ms, event.until_ms)
         event.billed = UNRATED
 
     async def payer(self, subscriber: Subscriber, at_ms: int, decision: Decision) -> Payer:

@@ -146,7 +146,7 @@ class Charger:
         assert isinstance(answer, Stale)
         if answer.why in _PARKED:
             detail = f"wallet {event.wallet.name}: {answer.why.replace('_', ' ')}"
-            event.fault = Fault.of_usage(event.event.body, _PARKED[answer.why], detail)
+            event.fault = Fault.of_usage(event.body, _PARKED[answer.why], detail)
         elif answer.why == "epoch":
             raise WalletError("the wallets were restored to an earlier state; they must be replayed first")
         elif answer.state is not None:
@@ -171,12 +171,12 @@ class Charger:
             if state is not None:
                 member.is_held = False  # else it would have been refused, not stale
             for event in member.pending:
-                self._rater.price(event, now_ms)
+                self._rater.price_again(event, now_ms)
             member.forget_uncounted(lambda event: event.counts)
 
     def _rate_alone(self, event: Rated, now_ms: int) -> None:
         """Rate an event again that moved no counters as they were believed to be."""
-        self._rater.price(event, now_ms)
+        self._rater.price_again(event, now_ms)
         if event.counts:
             event.member.pending.append(event)
 
@@ -193,18 +193,18 @@ class Charger:
     async def _resolve_again(self, again: Sequence[Rated], now_ms: int) -> None:
         """Look up who pays anew; where the directory is ahead of the shard (a move was cut short), finish the move."""
         for event in again:
-            self._sims.forget(event.event.body.tenant, event.payer.subscriber.id)
+            self._sims.forget(event.body.tenant, event.payer.subscriber.id)
             if event.counts:
                 event.member.settle(event)
-        sims = await self._sims.fetch([event.event.usage for event in again])
+        sims = await self._sims.fetch([event.usage for event in again])
         behind = {}
         for event, sim in zip(again, sims, strict=True):
             answer = event.answer
             if sim is None:
                 detail = f"no SIM is known as {event.payer.subscriber.id}"
-                event.fault = Fault.of_usage(event.event.body, Reason.UNKNOWN_SUBSCRIBER, detail)
+                event.fault = Fault.of_usage(event.body, Reason.UNKNOWN_SUBSCRIBER, detail)
                 continue
-            item = self._rater.rate(event.event, sim, now_ms)
+            item = self._rater.rate(event.raw, event.body, event.start_ms, event.end_ms, event.shape, sim, now_ms)
             if isinstance(item, Faulted):
                 event.fault = item.fault
                 continue

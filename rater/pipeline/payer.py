@@ -102,7 +102,7 @@ class Payer:
     """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
 
     __slots__ = (
-        "assignment", "book", "has_moved", "high_ms", "key", "low_ms", "member", "subscriber", "text", "version",
+        "assignment", "book", "currency", "has_moved", "high_ms", "key", "low_ms", "member", "subscriber", "text", "version",
         "wallet",
     )  # fmt: skip
 
@@ -116,6 +116,7 @@ class Payer:
         self.has_moved = len(subscriber.assignments) > 1
         self.assignment = assignment
         self.book = book
+        self.currency = book.tariff.currency
         self.wallet = wallet
         self.member = member
         self.low_ms, self.high_ms = low_ms, high_ms

@@ -41,9 +41,19 @@ class Pipeline:
         self._preparer = Preparer(sims, rater, limits)
         self._charger = Charger(store, sims, rater, recall, catalogues, reviver)
 
+    def begin(self, batch: Batch) -> Work:
+        """Decode, and rate what is of known SIMs; changes nothing."""
+        return self._preparer.begin(batch)
+
+    async def resolve(self, work: Work) -> None:
+        """Look up the other SIMs and rate the rest. May be repeated after a failure."""
+        await self._preparer.resolve(work)
+
     async def prepare(self, batch: Batch) -> Work:
-        """Decode and rate; changes nothing."""
-        return await self._preparer.prepare(batch)
+        """Both."""
+        work = self.begin(batch)
+        await self.resolve(work)
+        return work
 
     async def charge(self, work: Work) -> Work:
         """Decide: the one place where money moves."""

@@ -1,21 +1,21 @@
 """First stage: decode, check, find who pays, rate. Everything that costs the wallet nothing.
 
-Only looking up SIMs that are not known yet does I/O, in one round trip a batch. An event in plain JSON of a known shape
-and a known SIM goes straight through (`Decoding._quick`); it fulfils the rules because its shape and its SIM's name did
-before, and the rest is checked here. Any other goes the long way, to the same result.
+Only looking up SIMs that are not known yet does I/O, in a step of its own (`resolve`). An event in plain JSON of a
+known shape and a known SIM goes straight through (`_quick`); it fulfils the rules because its shape and its SIM's name
+did before, and the rest is checked here. Any other goes the long way, to the same result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from rater.directory import lookup_key
-from rater.pipeline.batch import Batch, Event, Fault, Faulted, Item, RawEvent, Work
+from rater.pipeline.batch import Batch, Fault, Faulted, Rated, RawEvent, Unresolved, Work
 from rater.pipeline.rater import Rater
-from rater.pipeline.sims import Sim, Sims
+from rater.pipeline.sims import Sims
 from schemas.adapters.usage_json import UsageEvent, quick
 from schemas.checks import EARLIEST_MS, SPAN_MAX_MS
 from schemas.decode import RAW_MAX_BYTES, Decoder, UsageError, decode_kafka, decoder
@@ -47,43 +47,41 @@ class Preparer:
         self._rater = rater
         self._shapes = Shapes()
 
-    async def prepare(self, batch: Batch) -> Work:
-        """Decode, resolve and rate a batch."""
-        decoded = self._decode(batch)
-        unknown = [number for number, (event, sim) in enumerate(decoded) if sim is None and type(event) is Event]
-        if unknown:
-            events: list[Event] = [decoded[number][0] for number in unknown]  # type: ignore[misc]
-            found = await self.sims.fetch([event.usage for event in events])
-            for number, event, sim in zip(unknown, events, found, strict=True):
-                decoded[number] = (event, sim) if sim else (_unknown(event), None)
-        rate, now_ms = self._rater.rate, batch.now_ms
-        items: list[Item] = [
-            rate(event, sim, now_ms) if sim is not None else event  # type: ignore[misc, arg-type]
-            for event, sim in decoded
-        ]
-        return Work(batch, items)
-
-    def _decode(self, batch: Batch) -> list[tuple[Event | Faulted, Sim | None]]:
-        decode = _decoder(batch.format, batch.tenant, batch.source)
+    def begin(self, batch: Batch) -> Work:
+        """Decode a batch, and rate the events of SIMs that are known."""
+        now_ms = batch.now_ms
+        oldest_ms, newest_ms = now_ms - self.limits.too_old_ms, now_ms + self.limits.future_ms
         is_plain = batch.format in ("usage", "auto")
-        oldest_ms, newest_ms = batch.now_ms - self.limits.too_old_ms, batch.now_ms + self.limits.future_ms
-        decoded: list[tuple[Event | Faulted, Sim | None]] = []
+        work = Work(batch, [], [])
+        items, quick = work.items, self._quick
         for raw in batch.events:
-            found = self._quick(raw, oldest_ms, newest_ms) if is_plain and not raw.headers else None
-            if found is not None:
-                decoded.append(found)
-                continue
-            longer = list(self._slowly(raw, decode, oldest_ms, newest_ms))
-            decoded += longer
-            # A feed keeps to one format: what was plain shows whether the next is worth a quick try.
-            is_plain = batch.format == "usage" or any(
-                type(event) is Event and event.raw.value[:1] == b"{" and b'"start_time"' in event.raw.value
-                for event, _ in longer
-            )
-        return decoded
+            item = quick(raw, oldest_ms, newest_ms, now_ms) if is_plain and not raw.headers else None
+            if item is None:
+                is_plain = self._slowly(raw, work, oldest_ms, newest_ms)
+            else:
+                items.append(item)
+        return work
 
-    def _quick(self, raw: RawEvent, oldest_ms: int, newest_ms: int) -> tuple[Event, Sim] | None:
-        """A plain event of a shape and of a SIM that are known; None for any other."""
+    async def resolve(self, work: Work) -> None:
+        """Look up the SIMs that are not known and rate their events. May be repeated after a failure."""
+        places = work.unresolved
+        if not places:
+            return
+        events = [work.items[place] for place in places]
+        sims = await self.sims.fetch([event.usage for event in events if type(event) is Unresolved])
+        for place, event, sim in zip(places, events, sims, strict=True):
+            assert type(event) is Unresolved, "it is resolved once"
+            usage = event.usage
+            if sim is None:
+                work.items[place] = _unknown(event.raw, usage)
+            else:
+                work.items[place] = self._rater.rate(
+                    event.raw, usage, usage.start_ms, usage.end_ms, event.shape, sim, work.batch.now_ms
+                )
+        work.unresolved = []
+
+    def _quick(self, raw: RawEvent, oldest_ms: int, newest_ms: int, now_ms: int) -> Rated | Faulted | None:
+        """A plain event of a shape and of a SIM that are known, rated; None for any other."""
         value = raw.value
         try:
             body = quick(value)
@@ -100,25 +98,36 @@ class Preparer:
             return None
         if start_ms > newest_ms or not _has_its_quantity(body) or len(value) > RAW_MAX_BYTES:
             return None
-        return Event(raw, body, start_ms, end_ms, shape), sim
+        return self._rater.rate(raw, body, start_ms, end_ms, shape, sim, now_ms)
 
-    def _slowly(
-        self, record: RawEvent, decode: Decoder, oldest_ms: int, newest_ms: int
-    ) -> Iterator[tuple[Event | Faulted, Sim | None]]:
+    def _slowly(self, record: RawEvent, work: Work, oldest_ms: int, newest_ms: int) -> bool:
+        """Any record, the long way. Answers whether one like it is worth a quick try: a feed keeps to one format."""
+        batch, items = work.batch, work.items
+        decode = _decoder(batch.format, batch.tenant, batch.source)
         for raw in _elements(record, decode):
             for usage in decode_kafka(raw.value, raw.headers, decode) if raw.headers else decode(raw.value):
                 if isinstance(usage, UsageError):
-                    fault = Fault(usage.reason, usage.detail, usage.field, usage.identity)
-                    yield Faulted(raw, None, fault), None
-                elif usage.end_ms < oldest_ms:
-                    detail = "ended longer ago than the engine accepts"
-                    yield Faulted(raw, usage, Fault.of_usage(usage, Reason.TOO_OLD, detail, "end_time")), None
-                elif usage.start_ms > newest_ms:
-                    detail = "starts further ahead than clocks may differ"
-                    yield Faulted(raw, usage, Fault.of_usage(usage, Reason.FUTURE, detail, "start_time")), None
+                    items.append(Faulted(raw, None, Fault(usage.reason, usage.detail, usage.field, usage.identity)))
+                    continue
+                fault = _time_fault(usage, oldest_ms, newest_ms)
+                if fault is not None:
+                    items.append(Faulted(raw, usage, fault))
+                    continue
+                sim, shape = self.sims.get(lookup_key(usage)), self._shapes.of(usage)
+                if sim is None:
+                    work.unresolved.append(len(items))
+                    items.append(Unresolved(raw, usage, shape))
                 else:
-                    shape = self._shapes.of(usage)
-                    yield Event(raw, usage, usage.start_ms, usage.end_ms, shape), self.sims.get(lookup_key(usage))
+                    items.append(self._rater.rate(raw, usage, usage.start_ms, usage.end_ms, shape, sim, batch.now_ms))
+        return batch.format == "usage" or (batch.format == "auto" and b'"start_time"' in record.value)
+
+
+def _time_fault(usage: Usage, oldest_ms: int, newest_ms: int) -> Fault | None:
+    if usage.end_ms < oldest_ms:
+        return Fault.of_usage(usage, Reason.TOO_OLD, "ended longer ago than the engine accepts", "end_time")
+    if usage.start_ms > newest_ms:
+        return Fault.of_usage(usage, Reason.FUTURE, "starts further ahead than clocks may differ", "start_time")
+    return None
 
 
 def _has_its_quantity(body: UsageEvent) -> bool:
@@ -138,10 +147,9 @@ def _elements(raw: RawEvent, decode: Decoder) -> Sequence[RawEvent]:
     return [RawEvent(value, raw.door, raw.position, raw.headers, number) for number, value in enumerate(values)]
 
 
-def _unknown(event: Event) -> Faulted:
-    usage = event.usage
+def _unknown(raw: RawEvent, usage: Usage) -> Faulted:
     detail = f"no SIM is known as {_name(usage)}"
-    return Faulted(event.raw, usage, Fault.of_usage(usage, Reason.UNKNOWN_SUBSCRIBER, detail))
+    return Faulted(raw, usage, Fault.of_usage(usage, Reason.UNKNOWN_SUBSCRIBER, detail))
 
 
 def _name(usage: Usage) -> str:

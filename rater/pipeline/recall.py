@@ -41,7 +41,7 @@ class Recall:
         # After the shards were asked: that also brings the store's view of what they have dropped up to date.
         # An event was decided after its start, give or take what clocks may differ.
         horizon_ms = max(map(self._store.slow_lane_before_ms, range(self._store.shards))) + self._future_ms
-        late = [event for event in events if event.event.start_ms < horizon_ms]
+        late = [event for event in events if event.start_ms < horizon_ms]
         if late:
             await self._recall_late(late)
         return [event for event in (*late, *(one for found in moved.values() for one in found)) if not event.is_open]
@@ -51,7 +51,7 @@ class Recall:
         for event in events:
             asked = self._shards(event)
             dropped_before_ms = max(self._store.slow_lane_before_ms(shard) for shard in asked)
-            if event.is_open and event.event.start_ms - self._future_ms < dropped_before_ms:
+            if event.is_open and event.start_ms - self._future_ms < dropped_before_ms:
                 old[asked[0]].append(event)
         forgotten: defaultdict[str, list[Rated]] = defaultdict(list)
         for shard, found in old.items():
@@ -59,7 +59,7 @@ class Recall:
             await self._ask_shard(shard, found)
             for event in found:
                 if event.is_open:
-                    forgotten[event.event.body.tenant].append(event)
+                    forgotten[event.body.tenant].append(event)
         for tenant, found in forgotten.items():
             await self._ask_clickhouse(tenant, found)
 
@@ -88,7 +88,7 @@ class Recall:
     async def _ask_clickhouse(self, tenant: str, events: Sequence[Rated]) -> None:
         if self._old_ids is None:
             raise PartsError("usage is older than the ids Redis remembers, and there is no ClickHouse to look it up in")
-        ids = [(event.event.body.source, event.event.body.id) for event in events]
+        ids = [(event.body.source, event.body.id) for event in events]
         decided = await self._old_ids(tenant, ids)
         for event, key in zip(events, ids, strict=True):
             if key in decided:

@@ -10,7 +10,7 @@ from collections import defaultdict
 
 from rater.directory import Directory, Subscriber
 from rater.identity import identity
-from rater.pipeline.batch import UNRATED, Event, Faulted, Item, Rated, Work
+from rater.pipeline.batch import UNRATED, Faulted, Item, Rated, Work
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.rater import Rater
 from rater.wallet.entry import Decision
@@ -60,8 +60,8 @@ class Reviver:
         self, item: Faulted, usage: Usage, subscriber: Subscriber, decision: Decision, now_ms: int
     ) -> Item:
         payer = await self._past.payer(subscriber, usage.start_ms, decision)
-        event = Event(item.raw, usage, usage.start_ms, usage.end_ms, self._shapes.of(usage))
-        rated = self._rater.rate_for(event, payer, now_ms)
+        shape = self._shapes.of(usage)
+        rated = self._rater.rate_for(item.raw, usage, usage.start_ms, usage.end_ms, shape, payer, now_ms)
         if isinstance(rated, Rated):
             rated.answer, rated.billed = decision, UNRATED
         return rated

@@ -76,12 +76,21 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Outputs:
-    """What a batch publishes: (key, value) by topic, one verdict an event, and the tally."""
+    """What a batch publishes: (key, value) by topic, and the tally. `work` is what it came from."""
 
-    batch: Batch
+    work: Work
     messages: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=dict)
-    verdicts: list[Verdict] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+
+    @property
+    def batch(self) -> Batch:
+        """The batch."""
+        return self.work.batch
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """One answer an event, in order, for a door that answers."""
+        return [verdict_of(item) for item in self.work.items]
 
     def add(self, topic: str, key: bytes, value: bytes) -> None:
         """Queue one message; the key keeps what belongs together in order."""
@@ -89,51 +98,80 @@ class Outputs:
 
 
 def settle(work: Work) -> Outputs:
-    """Turn a decided batch into its messages, verdicts and tally."""
-    outputs = Outputs(work.batch)
-    verdicts, rated, tally = outputs.verdicts, [], outputs.tally
+    """Turn a decided batch into its messages and tally."""
+    outputs = Outputs(work)
+    rated = outputs.messages[RATED] = []
     charged: dict[str, int] = {}
+    count = 0
     for item in work.items:
         if type(item) is Rated and item.head is not None and item.charge is None:
             # Charged at once under plain terms, as nearly all usage is.
-            currency, amount = item.currency, item.amount_nanos
             rated.append((item.payer.key, _plain_record(item, item.head)))
-            charged[currency] = charged.get(currency, 0) + amount
-            verdicts.append(Verdict(Fate.RATED, Reason.NONE, "", amount, currency))
-            continue
-        if rated:
-            outputs.messages.setdefault(RATED, []).extend(rated)
-            rated = []
-        verdict = _settle_item(item, outputs)
-        verdicts.append(verdict)
-    if rated:
-        outputs.messages.setdefault(RATED, []).extend(rated)
+            currency = item.currency
+            charged[currency] = charged.get(currency, 0) + item.amount_nanos
+            count += 1
+        else:
+            _settle_item(item, outputs)
+    if not rated:
+        del outputs.messages[RATED]
+    tally = outputs.tally
     tally.charged_nanos.update(charged)
-    tally.fates.update((verdict.fate, verdict.reason) for verdict in verdicts)
+    if count:
+        tally.fates[Fate.RATED, Reason.NONE] += count
     tally.events = len(work.items)
     return outputs
 
 
+def verdict_of(item: Item) -> Verdict:
+    """What a door answers for an event."""
+    if isinstance(item, Faulted):
+        return _fault_verdict(item.fault, item.usage)
+    assert isinstance(item, Rated), "an event leaves the charge stage decided"
+    if item.fault is not None:
+        return _fault_verdict(item.fault, item.usage)
+    decision = item.decision
+    first = item.old_fingerprint or (decision.fingerprint if decision is not None and _is_repeat(item) else None)
+    if first is not None:
+        if first == item.fingerprint:
+            return Verdict(Fate.DUPLICATE, Reason.NONE)
+        return _fault_verdict(_conflict(item), item.usage)
+    assert decision is not None, "an event leaves the charge stage decided"
+    return Verdict(decision.fate, decision.reason, "", decision.charged_nanos, item.payer.currency)
+
+
+def _fault_verdict(fault: Fault, usage: Usage | None) -> Verdict:
+    if usage is None or fault.reason >= Reason.MALFORMED:
+        return Verdict(Fate.DEAD_LETTERED, fault.reason, f"{fault.field}: {fault.detail}".removeprefix(": "))
+    return Verdict(Fate.PARKED, fault.reason, fault.detail)
+
+
+def _is_repeat(item: Rated) -> bool:
+    """Whether the id was decided before, and not at this very delivery."""
+    decision = item.decision
+    if decision is None or not decision.known:
+        return False
+    return not (item.is_redelivery and decision.fingerprint == item.fingerprint)
+
+
 def _plain_record(event: Rated, head: Head) -> bytes:
-    of, payer, offer, raw = event.event, event.payer, event.offer, event.event.raw
-    body = of.body
-    text, rare, amount = offer.text, "", event.amount_nanos
+    body, offer, raw, amount, rare = event.body, event.offer, event.raw, event.amount_nanos, ""
+    text = offer.text
     if body.session_id is not None:
         rare = rare_text(session_id=body.session_id)
     if head.decided_ms >= offer.billed_until_ms:
         text, rare = _texts(event, offer.terms, head.decided_ms)
     return record(
-        payer.text, body.source, body.id, text, head.epoch, head.n + event.place, event.quantity, event.billed, amount,
-        amount, head.balance_nanos - event.ahead_nanos, of.start_ms, of.end_ms, head.decided_ms, raw.door.name,
-        raw.position, event.marks[:FINGERPRINT_BYTES], rare,
+        event.payer.text, body.source, body.id, text, head.epoch, head.n + event.place, event.quantity, event.billed,
+        amount, amount, head.balance_nanos - event.ahead_nanos, event.start_ms, event.end_ms, head.decided_ms,
+        raw.door.text, raw.position, event.marks[:FINGERPRINT_BYTES], rare,
     )  # fmt: skip
 
 
 def _texts(event: Rated, terms: Terms | ChargePart, decided_ms: int, **rare: Any) -> tuple[str, str]:
     """The middle and the end of a record."""
-    book, shape = event.payer.book, event.event.shape
+    book, shape = event.payer.book, event.shape
     if isinstance(terms, Terms):
-        start_ms, rate_name = event.event.start_ms, terms.rate_name
+        start_ms, rate_name = event.start_ms, terms.rate_name
     else:
         start_ms, rate_name = terms.start_ms, terms.rate
     period, late = billing_period(terms.period, start_ms, decided_ms, book.zone)
@@ -141,29 +179,29 @@ def _texts(event: Rated, terms: Terms | ChargePart, decided_ms: int, **rare: Any
         text = event.offer.text
     else:
         text = book.text(shape, period, terms, rate_name, terms.explanation)
-    return text, rare_text(session_id=event.event.body.session_id, late=late, **rare)
+    return text, rare_text(session_id=event.body.session_id, late=late, **rare)
 
 
-def _settle_item(item: Item, outputs: Outputs) -> Verdict:
+def _settle_item(item: Item, outputs: Outputs) -> None:
+    verdict = verdict_of(item)
+    outputs.tally.fates[verdict.fate, verdict.reason] += 1
     if isinstance(item, Faulted):
-        return _settle_fault(item.raw, item.usage, item.fault, outputs)
+        _settle_fault(item.raw, item.usage, item.fault, outputs)
+        return
+    assert isinstance(item, Rated), "an event leaves the charge stage decided"
     if item.fault is not None:
-        return _settle_fault(item.event.raw, item.event.usage, item.fault, outputs)
-    if item.old_fingerprint is not None:
-        return _settle_repeat(item, outputs, item.old_fingerprint)
-    decision = item.decision
-    assert decision is not None, "an event leaves the charge stage decided"
-    if decision.known and not (item.is_redelivery and decision.fingerprint == item.fingerprint):
-        return _settle_repeat(item, outputs, decision.fingerprint)
-    return _settle_decision(item, decision, outputs)
+        _settle_fault(item.raw, item.usage, item.fault, outputs)
+    elif verdict.fate is Fate.DEAD_LETTERED:
+        _settle_fault(item.raw, item.usage, _conflict(item), outputs)
+    elif verdict.fate is not Fate.DUPLICATE and item.decision is not None:
+        _settle_decision(item, item.decision, outputs)
 
 
-def _settle_decision(event: Rated, decision: Decision, outputs: Outputs) -> Verdict:
+def _settle_decision(event: Rated, decision: Decision, outputs: Outputs) -> None:
     terms, parts = _as_decided(event, decision)
     tally = outputs.tally
     is_rated = decision.fate is Fate.RATED
-    payer, currency = event.payer, event.payer.book.tariff.currency
-    tenant = event.event.body.tenant
+    payer, currency, tenant = event.payer, event.payer.currency, event.body.tenant
     begin = payer_text(tenant, payer.subscriber.id, payer.assignment.account, decision.wallet)
     key = f"{tenant}/{decision.wallet}".encode()
     for value in _records(event, begin, terms, parts, decision):
@@ -173,19 +211,14 @@ def _settle_decision(event: Rated, decision: Decision, outputs: Outputs) -> Verd
         cost = sum(part.amount_nanos for part in parts)
         tally.charged_nanos[currency] += decision.charged_nanos
         tally.uncovered_nanos[currency] += cost - decision.charged_nanos
-    return Verdict(decision.fate, decision.reason, "", decision.charged_nanos, currency)
 
 
-def _settle_repeat(event: Rated, outputs: Outputs, first: bytes) -> Verdict:
-    """An id that was decided before: a duplicate without outputs, or the same id with other content."""
-    if event.fingerprint == first:
-        return Verdict(Fate.DUPLICATE, Reason.NONE)
+def _conflict(event: Rated) -> Fault:
     detail = "this id was decided before with other content; the first decision stands"
-    fault = Fault.of_usage(event.event.body, Reason.ID_CONFLICT, detail, "id")
-    return _settle_fault(event.event.raw, event.event.usage, fault, outputs)
+    return Fault.of_usage(event.body, Reason.ID_CONFLICT, detail, "id")
 
 
-def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Outputs) -> Verdict:
+def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Outputs) -> None:
     batch, (tenant, source, event_id) = outputs.batch, fault.identity
     if usage is None or fault.reason >= Reason.MALFORMED:
         letter = DeadLetter(
@@ -204,7 +237,7 @@ def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Out
             element=raw.element,
         )
         outputs.add(DEAD_LETTERS, tenant.encode(), _encode(letter))
-        return Verdict(Fate.DEAD_LETTERED, fault.reason, f"{fault.field}: {fault.detail}".removeprefix(": "))
+        return
     parked = ParkedEvent(
         tenant=tenant,
         source=source,
@@ -217,19 +250,18 @@ def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Out
         raw=_encode(usage),
     )
     outputs.add(PARKED, f"{tenant}/{source}".encode(), _encode(parked))
-    return Verdict(Fate.PARKED, fault.reason, fault.detail)
 
 
 def _as_decided(event: Rated, decision: Decision) -> tuple[Terms | None, Sequence[ChargePart]]:
     """What is charged, under the counters the decision saw, and by which terms if these are plain."""
-    of, offer, book = event.event, event.offer, event.payer.book
+    offer, book = event.offer, event.payer.book
     plain = None
     if event.until_ms <= offer.high_ms:
         plain = offer.rate(event.quantity, dict(zip(offer.keys, decision.counters, strict=False)))
     if plain is None:
         charge = event.charge
         if charge is None or event.billed == UNRATED or decision.counters != event.counters:
-            usage = of.usage
+            usage = event.usage
             uses = rate(book.tariff, usage, {}, book.zone).uses
             counters = {use.key: value for use, value in zip(uses, decision.counters, strict=True)}
             charge = rate(book.tariff, usage, counters, book.zone)
@@ -237,7 +269,7 @@ def _as_decided(event: Rated, decision: Decision) -> tuple[Terms | None, Sequenc
     billed, amount, _, _ = plain
     terms = offer.terms
     part = ChargePart(
-        of.start_ms, of.end_ms, terms.period, terms.tariff_version, terms.rate_name, terms.zone, event.quantity,
+        event.start_ms, event.end_ms, terms.period, terms.tariff_version, terms.rate_name, terms.zone, event.quantity,
         billed, amount, terms.tax_category, terms.explanation,
     )  # fmt: skip
     return terms, (part,)
@@ -247,7 +279,7 @@ def _records(
     event: Rated, begin: str, terms: Terms | None, parts: Sequence[ChargePart], decision: Decision
 ) -> Iterator[bytes]:
     """One record a part; a shortfall of money falls on the last parts."""
-    of, raw, rated = event.event, event.event.raw, decision.fate is Fate.RATED
+    raw, rated = event.raw, decision.fate is Fate.RATED
     balance, left = decision.balance_before_nanos, decision.charged_nanos
     for number, part in enumerate(parts):
         charged = min(part.amount_nanos, left)
@@ -258,9 +290,9 @@ def _records(
             uncovered_nanos=part.amount_nanos - charged if rated else 0,
         )  # fmt: skip
         yield record(
-            begin, of.body.source, of.body.id, text, decision.epoch, decision.n, part.quantity, part.billable_quantity,
-            min(part.amount_nanos, AMOUNT_MAX_NANOS), charged, balance, part.start_ms, part.end_ms,
-            decision.decided_ms, raw.door.name, raw.position, decision.fingerprint, rare,
+            begin, event.body.source, event.body.id, text, decision.epoch, decision.n, part.quantity,
+            part.billable_quantity, min(part.amount_nanos, AMOUNT_MAX_NANOS), charged, balance, part.start_ms, part.end_ms,
+            decision.decided_ms, raw.door.text, raw.position, decision.fingerprint, rare,
         )  # fmt: skip
         balance -= charged
     assert left == 0, "what was charged is never more than what the parts cost"

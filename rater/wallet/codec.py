@@ -66,8 +66,8 @@ def _pack_group(
     """One wallet's events; answers whether they may be charged at once, and what they cost together."""
     keys, befores, afters = members
     identities, told, member_of, after, flags, causes, sessions = events
-    is_plain, ahead, tail, place = True, 0, group[0].wallet.tail, 0
-    for event in group:
+    is_plain, ahead, tail = True, 0, group[0].wallet.tail
+    for place, event in enumerate(group):
         member = event.member
         if member.mark is not call:
             member.mark, member.place, member.last = call, len(keys), -1
@@ -91,7 +91,6 @@ def _pack_group(
         member_of.append(member.place + 1)
         causes.append(event.cause)
         ahead += amount
-        place += 1
         if event.refuse or event.free or event.uncounted or event.sessions:
             # Free usage only matters where somebody is held, and then nothing is charged at once.
             is_plain = is_plain and not (event.refuse or event.uncounted or event.sessions)

@@ -113,6 +113,8 @@ def counters_of(state: bytes) -> dict[str, int]:
     if len(state) <= HEAD_BYTES:
         return {}
     count = state[HEAD_BYTES]
+    if not count:
+        return {}
     values = struct.unpack_from(f"<{count}q", state, HEAD_BYTES + 1)
     keys = state[HEAD_BYTES + 1 + 8 * count :].decode().split("\0")
     return dict(zip(keys, values, strict=True))
