@@ -171,7 +171,7 @@ class Debit(msgspec.Struct, gc=False, eq=False):
     refuse: Reason = Reason.NONE
     #: Emergency numbers and the like: also for a held subscriber.
     free: bool = False
-    #: Rated without counting: only a decision that moves no counters (a repeat, a refusal) may be made, else it is stale.
+    #: Rated without counting: only a decision that moves no counters may be made (a repeat, a refusal).
     uncounted: bool = False
     #: Charged at once with others of its wallet, as told by `place` and `ahead_nanos`, what was charged between.
     head: Head | None = None

@@ -5,7 +5,7 @@ A pool of 65,536 holds some 55,000 data volumes and 3,000 calls to as many numbe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ BODIES = 65_536
 SPAN_MAX_MS = 2 * 3600 * 1000
 #: In percent: calls and messages that come in; numbers in the country where the SIM is; data that names its session.
 INCOMING, NEARBY, IN_SESSION = 25, 60, 30
+#: SIMs are mostly in one network: so many sorts of SIMs, and so much of their usage (in percent) is elsewhere.
+HOMES, ROAMING = 4096, 10
 #: Sessions that a SIM goes through at a time.
 SESSIONS = 8
 #: Kinds of messages, and how many parts a message has; in percent.
@@ -34,6 +36,7 @@ class Body(NamedTuple):
     session: str
     span_ms: int
     service: str
+    network: tuple[str, str]
 
 
 def networks() -> dict[str, list[tuple[str, str]]]:
@@ -61,8 +64,16 @@ def make_bodies(random: Random, mix: Mapping[str, float], countries: Mapping[str
         text = msgspec.json.encode({"mcc": mcc, "mnc": mnc, "service": service, **fields})[1:-1].decode()
         named = service == "data" and random.randrange(100) < IN_SESSION
         session = f'","session_id":"{random.randrange(SESSIONS)}-' if named else ""
-        bodies.append(Body(text, session, span_ms, service))
+        bodies.append(Body(text, session, span_ms, service, (mcc, mnc)))
     return bodies
+
+
+def make_homes(random: Random, bodies: Sequence[Body]) -> list[list[Body]]:
+    """For each of `HOMES` sorts of SIMs the bodies of its usual network, drawn as often as the network is used."""
+    by_network: dict[tuple[str, str], list[Body]] = {}
+    for body in bodies:
+        by_network.setdefault(body.network, []).append(body)
+    return [by_network[body.network] for body in random.choices(bodies, k=HOMES)]
 
 
 Fields = tuple[dict[str, object], int]

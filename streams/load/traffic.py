@@ -18,7 +18,7 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from streams.load.bodies import SERVICES, SPAN_MAX_MS, Body, make_bodies
+from streams.load.bodies import HOMES, ROAMING, SERVICES, SPAN_MAX_MS, Body, make_bodies, make_homes
 from streams.load.damage import damage
 from streams.load.fleet import MILLION, NOBODY
 from streams.load.recipe import Recipe
@@ -64,6 +64,7 @@ class Traffic:
         # Of their own, so that neither the pool nor what is replaced shifts the other draws.
         self._random, self._odd = _random(recipe, "draws"), _random(recipe, "odd")
         self._bodies = make_bodies(_random(recipe, "bodies"), recipe.mix, recipe.countries)
+        self._homes = make_homes(_random(recipe, "homes"), self._bodies)
         self._weights = list(accumulate(rank**-recipe.skew for rank in range(1, recipe.fleet.wallets + 1)))
         self._block = self._draw()
         self._made = 0
@@ -96,7 +97,13 @@ class Traffic:
         if each > 1:
             places = random.choices(range(each), k=BLOCK)
             sims = [wallet * each + place for wallet, place in zip(sims, places, strict=True)]
-        bodies = random.choices(self._bodies, k=BLOCK)
+        homes, roaming = self._homes, random.choices(self._bodies, k=BLOCK)
+        bodies = [
+            body if word % 100 < ROAMING else homes[sim % HOMES][word % len(homes[sim % HOMES])]
+            for sim, body, word in zip(
+                sims, roaming, struct.unpack(f"<{BLOCK}I", random.randbytes(4 * BLOCK)), strict=True
+            )
+        ]
         words = struct.unpack(f"<{2 * BLOCK}I", random.randbytes(8 * BLOCK))
         return Draws(sims, bodies, words[:BLOCK], words[BLOCK:])
 
@@ -118,7 +125,7 @@ class Traffic:
                 f'"start_time":"{seconds[(end - span) // 1000]}{fraction[(end - span) % 1000]}",'
                 f'"end_time":"{seconds[end // 1000]}{fraction[end % 1000]}"}}'
             ).encode()
-            for number, sim, (text, session, span, _), end in zip(numbers, sims, draws.bodies, ends, strict=True)
+            for number, sim, (text, session, span, *_), end in zip(numbers, sims, draws.bodies, ends, strict=True)
         ]
         services = [body.service for body in draws.bodies]
         sorts = Counter({service: services.count(service) for service in SERVICES})
