@@ -23,15 +23,16 @@ def identity(tenant: str, source: str, event_id: str) -> bytes:
 
 
 def fingerprint(
-    shape: str, subscriber: str, session_id: str | None, quantity: int, start_ms: int, end_ms: int
-) -> bytes:
+    shape: str, called_number: str | None, subscriber: str, session_id: str | None, quantity: int, start_ms: int,
+    end_ms: int,
+) -> bytes:  # fmt: skip
     """8-byte digest of the fields that decide the charge.
 
     `shape` has those that many events share (schemas.shape). `subscriber` is the resolved one, so that a copy that
     names the SIM by IMSI instead of ICCID has the same digest. It tells a repeat from a mistake and guards nothing, so
     it need not be a cryptographic one.
     """
-    text = f"{quantity},{start_ms},{end_ms},{len(subscriber)},{subscriber}{shape}{session_id}"
+    text = f"{quantity},{start_ms},{end_ms},{called_number},{len(subscriber)},{subscriber}{shape}{session_id}"
     return xxh3_64_digest(text.encode())
 
 

@@ -71,7 +71,7 @@ def _check_subscriber(usage: Usage, names: Mapping[str, str]) -> None:
         _refuse(usage, names, "iccid", f"{_shown(iccid)} is not an ICCID: 18 to 22 digits (ITU-T E.118)")
     if imsi is not None and not (6 <= len(imsi) <= 15 and imsi.isascii() and imsi.isdigit()):
         _refuse(usage, names, "imsi", f"{_shown(imsi)} is not an IMSI: 6 to 15 digits (ITU-T E.212)")
-    if msisdn is not None and not _is_e164(msisdn):
+    if msisdn is not None and not is_e164(msisdn):
         _refuse(usage, names, "msisdn", f"{_shown(msisdn)} is not an E.164 number: + and 5 to 15 digits")
     if iccid is None and imsi is None and msisdn is None and usage.subscriber is None:
         field = "iccid" if "iccid" in names else "subscriber"
@@ -92,7 +92,7 @@ def _check_place(usage: Usage, names: Mapping[str, str]) -> None:
     to_country, called = usage.destination_country, usage.called_number
     if to_country is not None and to_country not in COUNTRIES:
         _refuse(usage, names, "destination_country", f"{_shown(to_country)} is not an ISO 3166-1 alpha-2 country code")
-    if called is not None and not (_is_e164(called) or (2 <= len(called) <= 8 and _SHORT_CODE.issuperset(called))):
+    if called is not None and not (is_e164(called) or (2 <= len(called) <= 8 and _SHORT_CODE.issuperset(called))):
         detail = f"{_shown(called)} is neither an E.164 number (+ and 5 to 15 digits) nor a short code of 2 to 8 digits"
         _refuse(usage, names, "called_number", detail)
 
@@ -108,7 +108,8 @@ def _check_quantity(usage: Usage, names: Mapping[str, str]) -> None:
         _refuse(usage, names, _QUANTITIES[usage.service], f"{quantity} is not from 0 to 2^53")
 
 
-def _is_e164(text: str) -> bool:
+def is_e164(text: str) -> bool:
+    """Whether this is an international number: + and 5 to 15 digits, the first not 0."""
     digits = text[1:]
     return text[:1] == "+" and 5 <= len(digits) <= 15 and digits.isascii() and digits.isdigit() and digits[0] != "0"
 

@@ -37,7 +37,6 @@ class RatedRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
     mcc: str = ""
     mnc: str = ""
     country: str = ""
-    called_number: str = ""
     destination_country: str = ""
     plan: str
     plan_version: str
@@ -81,6 +80,7 @@ class RatedRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
     fate: str = "rated"
     reason: str = ""
     uncovered_nanos: int = 0
+    called_number: str = ""
     session_id: str = ""
     #: The usage arrived after its cycle's grace and is billed in a later period.
     late: bool = False
@@ -121,7 +121,7 @@ def offer_text(
 
 def rare_text(
     *, part: int = 0, parts: int = 1, fate: str = "rated", reason: str = "", uncovered_nanos: int = 0,
-    session_id: str | None = None, late: bool = False,
+    called_number: str | None = None, session_id: str | None = None, late: bool = False,
 ) -> str:  # fmt: skip
     """The end of a record: what most have not."""
     return (
@@ -130,6 +130,7 @@ def rare_text(
         + (f',"fate":"{fate}"' if fate != "rated" else "")
         + _given("reason", reason)
         + (f',"uncovered_nanos":{uncovered_nanos}' if uncovered_nanos else "")
+        + _given("called_number", called_number)
         + _given("session_id", session_id)
         + (',"late":true' if late else "")
     )

@@ -1,8 +1,9 @@
 """The shape of usage: all that decides a price but who, when and how much.
 
-A fleet's events have few shapes (data on one network, calls to one number), so what follows from a shape is worked out
-once: whether its fields fulfil the rules, which rate answers, how a record spells it. A `Shape` is only made of usage
-that fulfils every rule, so finding one is also the check of its fields.
+A fleet's events have few shapes (data on one network, calls to one range of numbers), so what follows from a shape is
+worked out once: whether its fields fulfil the rules, which rate answers, how a record spells it. A `Shape` is only made
+of usage that fulfils every rule, so finding one is also the check of its fields, of all but the called number: numbers
+are many, so a shape has the class of one (rater.tariff.numbers), which stands for all numbers that are rated alike.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final, Protocol
 
 from schemas.usage import Direction, Service, Usage
 
-#: Shapes kept. Called numbers are many, so the memory is emptied when full.
+#: Shapes kept; the memory is emptied when full.
 SHAPES_MAX: Final = 65_536
 
 ShapeKey = tuple[Service, str | None, Direction, str | None, str | None, str | None, str | None, str | None]
@@ -55,14 +56,14 @@ class Shape:
     def __init__(self, key: ShapeKey) -> None:
         (self.service, self.kind, self.direction, self.mcc, self.mnc, self.country, self.called_number,
          self.destination_country) = key  # fmt: skip
-        #: All of it as text, unambiguous, for digests.
-        self.text = repr(key)
+        #: All of it but the number as text, unambiguous, for digests.
+        self.text = repr((*key[:6], key[7]))
 
 
-def shape_key(usage: Shaped) -> ShapeKey:
-    """What tells shapes apart."""
+def shape_key(usage: Shaped, number: str | None) -> ShapeKey:
+    """What tells shapes apart; `number` is the class of the called number."""
     return (
-        usage.service, usage.kind, usage.direction, usage.mcc, usage.mnc, usage.country, usage.called_number,
+        usage.service, usage.kind, usage.direction, usage.mcc, usage.mnc, usage.country, number,
         usage.destination_country,
     )  # fmt: skip
 
@@ -75,9 +76,9 @@ class Shapes:
         #: The shape of a key, None for one not seen yet (or forgotten).
         self.get = self._known.get
 
-    def of(self, usage: Usage) -> Shape:
+    def of(self, usage: Usage, number: str | None) -> Shape:
         """The shape of usage that was checked."""
-        key = shape_key(usage)
+        key = shape_key(usage, number)
         shape = self._known.get(key)
         if shape is None:
             if len(self._known) >= SHAPES_MAX:

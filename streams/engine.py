@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from streams.clickhouse.writer import Writer
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
 from streams.kafka import MESSAGE_BYTES, KafkaSink, KafkaSource, create_topics
+from streams.memory import tidy
 from streams.publisher import Publisher
 from streams.spool import SpoolSink, SpoolSource
 from streams.topics import ALL, Sink, Source
@@ -173,11 +173,7 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         source = await stack.enter_async_context(open_source(settings, WRITER_GROUP, kafka=kafka))
         writer = Writer(source, clickhouse, parts.clock_ms)
         tasks = [publisher.run(), writer.run()] if settings.clickhouse.writer else [publisher.run()]
-        crew = await stack.enter_async_context(Crew(*tasks))
-        # What is loaded by now stays: walking the catalogue in every full collection cost a seventh of the CPU.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        crew = await stack.enter_async_context(Crew(*tasks, tidy()))
         yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, writer, crew)
 
 

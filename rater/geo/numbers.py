@@ -9,6 +9,8 @@ from typing import Final
 from rater.geo.tables import rows
 
 _COUNTRY: Final[dict[str, str]] = {row[0]: row[1] for row in rows("e164.csv")}
+#: Every prefix that tells countries apart.
+PREFIXES: Final[frozenset[str]] = frozenset("+" + prefix for prefix in _COUNTRY)
 _LONGEST: Final[int] = max(map(len, _COUNTRY))
 
 

@@ -11,6 +11,7 @@ from rater.pipeline.batch import UNRATED, Rated
 from rater.pipeline.payer import Book, Payer
 from rater.wallet.entry import Decision, WalletRef
 from rater.wallet.member import Member
+from schemas.shape import Shape, shape_key
 
 KEY = "rater:catalogues"
 #: A verdict names its catalogue by the first bytes of the digest.
@@ -51,6 +52,8 @@ class Catalogues:
         if is_current and decision.subscriber_version == payer.version:
             return
         event.payer = payer = await self.payer(payer.subscriber, event.start_ms, decision)
+        # With the number itself: that catalogue may name other prefixes than today's, by which numbers are classed.
+        event.shape = Shape(shape_key(event.body, event.body.called_number))
         event.offer = payer.book.offer(event.shape, event.start_ms, event.until_ms)
         event.billed = UNRATED
 

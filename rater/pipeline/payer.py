@@ -102,8 +102,8 @@ class Payer:
     """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
 
     __slots__ = (
-        "assignment", "book", "currency", "has_moved", "high_ms", "key", "low_ms", "member", "subscriber", "text", "version",
-        "wallet",
+        "assignment", "book", "currency", "has_moved", "high_ms", "key", "low_ms", "member", "subscriber", "text",
+        "version", "wallet",
     )  # fmt: skip
 
     def __init__(

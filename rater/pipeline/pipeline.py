@@ -20,6 +20,7 @@ from rater.pipeline.recall import OldIds, Recall
 from rater.pipeline.revive import Reviver
 from rater.pipeline.settle import Outputs, settle
 from rater.pipeline.sims import Sims
+from rater.tariff.numbers import NumberClasses
 from rater.wallet.store import WalletStore
 
 
@@ -37,8 +38,10 @@ class Pipeline:
         limits = limits or Limits()
         sims = Sims(directory, store, catalogues.current)
         rater = Rater(sims, catalogues.current.digest[:NAME_BYTES])
-        recall, reviver = Recall(store, limits.future_ms, old_ids), Reviver(store, directory, rater, catalogues)
-        self._preparer = Preparer(sims, rater, limits)
+        numbers = NumberClasses(catalogues.current.tariffs)
+        recall = Recall(store, limits.future_ms, old_ids)
+        reviver = Reviver(store, directory, rater, catalogues)
+        self._preparer = Preparer(sims, rater, numbers, limits)
         self._charger = Charger(store, sims, rater, recall, catalogues, reviver)
 
     def begin(self, batch: Batch) -> Work:

@@ -16,8 +16,9 @@ from rater.directory import lookup_key
 from rater.pipeline.batch import Batch, Fault, Faulted, Rated, RawEvent, Unresolved, Work
 from rater.pipeline.rater import Rater
 from rater.pipeline.sims import Sims
+from rater.tariff.numbers import NumberClasses
 from schemas.adapters.usage_json import UsageEvent, quick
-from schemas.checks import EARLIEST_MS, SPAN_MAX_MS
+from schemas.checks import EARLIEST_MS, SPAN_MAX_MS, is_e164
 from schemas.decode import RAW_MAX_BYTES, Decoder, UsageError, decode_kafka, decoder
 from schemas.fates import Reason
 from schemas.shape import Shapes, shape_key
@@ -41,10 +42,11 @@ class Limits:
 class Preparer:
     """Turns raw events into wallet entries, or into the reason why there is none."""
 
-    def __init__(self, sims: Sims, rater: Rater, limits: Limits) -> None:
+    def __init__(self, sims: Sims, rater: Rater, numbers: NumberClasses, limits: Limits) -> None:
         self.sims = sims
         self.limits = limits
         self._rater = rater
+        self._numbers = numbers
         self._shapes = Shapes()
 
     def begin(self, batch: Batch) -> Work:
@@ -88,7 +90,10 @@ class Preparer:
         except (ValueError, RecursionError):
             return None
         sim = self.sims.get((body.tenant, "iccid", body.iccid))  # type: ignore[arg-type]  # None finds nothing
-        shape = self._shapes.get(shape_key(body))
+        number = body.called_number
+        if number is not None:
+            number = self._numbers.of(number) if is_e164(number) else number
+        shape = self._shapes.get(shape_key(body, number))
         if sim is None or shape is None or body.imsi or body.msisdn or body.subscriber or b"\\u0000" in value:
             return None
         start, end = body.start_time - _EPOCH, body.end_time - _EPOCH
@@ -113,7 +118,8 @@ class Preparer:
                 if fault is not None:
                     items.append(Faulted(raw, usage, fault))
                     continue
-                sim, shape = self.sims.get(lookup_key(usage)), self._shapes.of(usage)
+                number = self._numbers.of(usage.called_number) if usage.called_number else None
+                sim, shape = self.sims.get(lookup_key(usage)), self._shapes.of(usage, number)
                 if sim is None:
                     work.unresolved.append(len(items))
                     items.append(Unresolved(raw, usage, shape))

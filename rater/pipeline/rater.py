@@ -65,7 +65,9 @@ class Rater:
             offer = payer.book.offer(shape, start_ms, until_ms)
         source, event_id = body.source, body.id
         digest = identity(body.tenant, source, event_id)
-        content = fingerprint(shape.text, payer.subscriber.id, body.session_id, quantity, start_ms, end_ms)
+        content = fingerprint(
+            shape.text, body.called_number, payer.subscriber.id, body.session_id, quantity, start_ms, end_ms
+        )
         door = raw.door
         token = door.token(raw.position, raw.element)
         rated = Rated(

@@ -60,7 +60,7 @@ class Reviver:
         self, item: Faulted, usage: Usage, subscriber: Subscriber, decision: Decision, now_ms: int
     ) -> Item:
         payer = await self._past.payer(subscriber, usage.start_ms, decision)
-        shape = self._shapes.of(usage)
+        shape = self._shapes.of(usage, usage.called_number)  # no class: an old catalogue may name other prefixes
         rated = self._rater.rate_for(item.raw, usage, usage.start_ms, usage.end_ms, shape, payer, now_ms)
         if isinstance(rated, Rated):
             rated.answer, rated.billed = decision, UNRATED

@@ -156,8 +156,8 @@ def _is_repeat(item: Rated) -> bool:
 def _plain_record(event: Rated, head: Head) -> bytes:
     body, offer, raw, amount, rare = event.body, event.offer, event.raw, event.amount_nanos, ""
     text = offer.text
-    if body.session_id is not None:
-        rare = rare_text(session_id=body.session_id)
+    if body.session_id is not None or body.called_number is not None:
+        rare = rare_text(called_number=body.called_number, session_id=body.session_id)
     if head.decided_ms >= offer.billed_until_ms:
         text, rare = _texts(event, offer.terms, head.decided_ms)
     return record(
@@ -179,7 +179,8 @@ def _texts(event: Rated, terms: Terms | ChargePart, decided_ms: int, **rare: Any
         text = event.offer.text
     else:
         text = book.text(shape, period, terms, rate_name, terms.explanation)
-    return text, rare_text(session_id=event.body.session_id, late=late, **rare)
+    body = event.body
+    return text, rare_text(called_number=body.called_number, session_id=body.session_id, late=late, **rare)
 
 
 def _settle_item(item: Item, outputs: Outputs) -> None:
@@ -291,8 +292,8 @@ def _records(
         )  # fmt: skip
         yield record(
             begin, event.body.source, event.body.id, text, decision.epoch, decision.n, part.quantity,
-            part.billable_quantity, min(part.amount_nanos, AMOUNT_MAX_NANOS), charged, balance, part.start_ms, part.end_ms,
-            decision.decided_ms, raw.door.text, raw.position, decision.fingerprint, rare,
+            part.billable_quantity, min(part.amount_nanos, AMOUNT_MAX_NANOS), charged, balance, part.start_ms,
+            part.end_ms, decision.decided_ms, raw.door.text, raw.position, decision.fingerprint, rare,
         )  # fmt: skip
         balance -= charged
     assert left == 0, "what was charged is never more than what the parts cost"

@@ -58,8 +58,8 @@ def judged(data: bytes, format: str, headers: list[tuple[str, bytes]] | None = N
         else:
             # What passes can be hashed, written and read again.
             identity(result.tenant, result.source, result.id)
-            shape = Shapes().of(result)
-            fingerprint(shape.text, "sub", result.session_id, result.quantity, result.start_ms, result.end_ms)
+            shape = Shapes().of(result, result.called_number).text
+            fingerprint(shape, result.called_number, "s", result.session_id, result.quantity, result.start_ms, 0)
             assert msgspec.json.decode(msgspec.json.encode(result), type=Usage) == check(result)
 
 
