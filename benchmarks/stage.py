@@ -28,7 +28,7 @@ from streams.topics import ALL
 from streams.worker_process import running_worker, scraped
 
 #: How often the commits of a group are looked at: the resolution of every time below.
-LOOK_S = 0.01
+LOOK_S = 0.03
 WAIT_S = 900
 
 

@@ -90,7 +90,8 @@ class KafkaServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         settings = self._folder / "server.properties"
         settings.write_text(PROPERTIES.format(port=self._port, controller=self._controller, folder=self._folder))
-        run = [java, "-Xmx512m", "-cp", f"{jars}/*"]
+        # The default collector works beside the broker's threads, and on two processors takes one from the engine.
+        run = [java, "-Xms512m", "-Xmx512m", "-XX:+UseParallelGC", "-cp", f"{jars}/*"]
         if not (self._folder / "log" / "meta.properties").exists():  # it is written last
             self._format(run, settings)
         self._wait_silent()
