@@ -13,8 +13,9 @@ from benchmarks.topics import read_files
 from rater.pipeline.settle import Tally
 from rater.wallet.load import load_wallets, read_wallets
 from schemas.sample import TENANT
-from streams.engine import Engine, open_engine, topics_folder
+from streams.engine import Engine, open_engine
 from streams.file_door import FileDoor
+from streams.opening import topics_folder
 
 
 @dataclass

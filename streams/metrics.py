@@ -27,6 +27,7 @@ CLICKHOUSE_ROWS = Counter("rater_clickhouse_rows", "Rows written to ClickHouse",
 CLICKHOUSE_FAILURES = Counter("rater_clickhouse_failures", "Inserts that failed and are repeated")
 CLICKHOUSE_LAST_WRITE = Gauge("rater_clickhouse_last_write_seconds", "Unix time of the last round that was written")
 CLICKHOUSE_LAG = Gauge("rater_clickhouse_lag_seconds", "Since the writer last had read its topics to their end")
+CLICKHOUSE_WRITER_RESTARTS = Counter("rater_clickhouse_writer_restarts", "Times the writer's process was started again")
 WAITING = Gauge("rater_waiting", "1 while a part is away and the worker waits for it", ["part"])
 
 

@@ -18,8 +18,8 @@ def _pairs(*values: bytes) -> list[tuple[bytes, bytes]]:
 
 async def _read_all(source: SpoolSource, rows_max: int = 1000) -> list[bytes]:
     values: list[bytes] = []
-    while records := await source.read(rows_max, 0):
-        values += [record.value for record in records]
+    while pages := await source.read(rows_max, 0):
+        values += [value for page in pages for value in page.values]
     return values
 
 
