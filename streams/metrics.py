@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from rater.money import to_decimal
-from rater.pipeline.settle import Tally
-from rater.settings import MetricsSettings
+
+if TYPE_CHECKING:  # a writer's process starts without the pipeline
+    from rater.pipeline.settle import Tally
+    from rater.settings import MetricsSettings
 
 EVENTS = Counter("rater_events", "Events by fate and reason; their sum is events in", ["door", "fate", "reason"])
 EVENTS_IN = Counter("rater_events_in", "Events taken from a door", ["door"])

@@ -30,6 +30,8 @@ from streams.opening import WRITER_GROUP, open_source
 
 #: A writer that was asked to stop has this long to leave its consumer group, so that the next one need not wait for it.
 STOP_S = 5.0
+#: Where processors are few, rating comes first and records wait in the topics for a quieter moment.
+NICE = 5
 
 
 class Order(msgspec.Struct):
@@ -63,6 +65,7 @@ async def writing(order: Order) -> AsyncIterator[Crew]:
 def main() -> None:
     """Write until the input ends."""
     order = decode_order(sys.stdin.buffer.readline())
+    os.nice(NICE)
     reports = os.dup(1)
     os.dup2(2, 1)  # whatever else is printed is no report
     if order.logs:

@@ -32,8 +32,9 @@ from streams.topics import Page, Source, TopicRecord
 #: Rows in one round: a block of a thousand costs ClickHouse three times as much a row, and this many are held in about
 #: 100 MB.
 ROWS_MAX = 50_000
-#: A round that was not full is followed by the next one this long after it began, for the same reason.
-ROUND_S = 0.5
+#: A round that was not full is followed by the next one this long after it began, for the same reason: an insert costs
+#: ClickHouse some 40 ms, however small it is.
+ROUND_S = 1.0
 
 _encode = msgspec.json.Encoder().encode
 
