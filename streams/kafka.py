@@ -148,6 +148,7 @@ class KafkaCursor:
 
     async def ends(self) -> Ends:
         """The next offset of each partition that has anything to read."""
+        self._consumer._client.set_topics(self._topics)  # else it asks for every topic there is
         await self._consumer._client.force_metadata_update()
         partitions = [
             TopicPartition(topic, number)

@@ -39,7 +39,10 @@ class WriterProcess:
         pause_s = FIRST_PAUSE_S
         while True:
             started_s = time.monotonic()
-            how = await self._live()
+            try:
+                how = await self._live()
+            except Exception as error:  # whatever it is: nothing that befalls the writer may stop rating
+                how = f"was given up: {error!r}"
             if time.monotonic() - started_s > STEADY_S:
                 pause_s = FIRST_PAUSE_S
             CLICKHOUSE_WRITER_RESTARTS.inc()
@@ -53,10 +56,7 @@ class WriterProcess:
         # is for people who look at the list of processes. A group of its own: Ctrl-C is for the engine, which stops it
         # last.
         argv = [sys.executable, "-P", "-m", "streams.clickhouse.process", str(self._order.settings.data)]
-        try:
-            process = await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, process_group=0)
-        except OSError as error:
-            return f"could not be started: {error}"
+        process = await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, process_group=0)
         self._process, reports = process, Reports()
         try:
             assert process.stdin is not None

@@ -273,3 +273,18 @@ async def test_alone_it_follows_kafka_and_any_worker_sees_how_far_it_is(
     assert written.caught_up_ms == 2
     for opened in (sink, cursor):
         await opened.close()
+
+
+async def test_a_process_that_cannot_be_started_or_talks_nonsense_stops_nothing(
+    order: Order, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.01)
+    program = tmp_path / "python"
+    restarts = metric("rater_clickhouse_writer_restarts_total")
+    monkeypatch.setattr(sys, "executable", str(program))
+    async with Crew(WriterProcess(order).run()) as crew:
+        await until(lambda: metric("rater_clickhouse_writer_restarts_total") == restarts + 2)
+        program.write_text("#!/bin/sh\necho nonsense\n")
+        program.chmod(0o755)
+        await until(lambda: metric("rater_clickhouse_writer_restarts_total") == restarts + 4)
+        crew.check()
