@@ -13,8 +13,9 @@ from benchmarks.topics import read_files
 from rater.pipeline.settle import Tally
 from rater.wallet.load import load_wallets, read_wallets
 from schemas.sample import TENANT
-from streams.engine import Engine, open_engine, topics_folder
+from streams.engine import Engine, open_engine
 from streams.file_door import FileDoor
+from streams.opening import topics_folder
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Taken:
     seconds_to_ledger: float
     engine_cpu_s: float
     redis_cpu_s: float
+    writer_cpu_s: float
     clickhouse_cpu_s: float
 
 
@@ -43,6 +45,7 @@ async def file_door(run: Run) -> Part:
         part.add(f"{name}: Redis processor", "us/event", *(one.redis_cpu_s / one.events * 1e6 for one in runs))
     rows = taken[True]
     part.add("to the last row in ClickHouse", "events/s", *(one.events / one.seconds_to_ledger for one in rows))
+    part.add("writer processor", "us/event", *(one.writer_cpu_s / one.events * 1e6 for one in rows))
     part.add("ClickHouse processor", "us/event", *(one.clickhouse_cpu_s / one.events * 1e6 for one in rows))
     pairs = zip(taken[False], rows, strict=True)
     part.add("cost of writing", "%", *(100 * (1 - on.seconds**-1 / off.seconds**-1) for off, on in pairs))
@@ -67,7 +70,8 @@ async def _one(part: Part, run: Run, name: str, *, writer: bool) -> Taken:
 async def _feed(run: Run, engine: Engine) -> tuple[Tally, Taken]:
     settings, redis = engine.parts.settings, engine.parts.redis
     clickhouse = find("streams.embedded.chdb_server", str(settings.data / "clickhouse"))
-    before = time.process_time(), await redis_cpu_s(redis), cpu_s(clickhouse)
+    writer = engine.writer.pid if engine.writer else None
+    before = time.process_time(), await redis_cpu_s(redis), cpu_s(writer), cpu_s(clickhouse)
     tally, started = Tally(), time.perf_counter()
     for path in run.sample_files(run.sizes.file_events):
         door = FileDoor(path, settings.data / "files", settings.intake)
@@ -76,4 +80,5 @@ async def _feed(run: Run, engine: Engine) -> tuple[Tally, Taken]:
     used_redis_s = await redis_cpu_s(redis) - before[1]
     await engine.settle_down()
     to_ledger = time.perf_counter() - started
-    return tally, Taken(tally.events, seconds, to_ledger, engine_cpu_s, used_redis_s, cpu_s(clickhouse) - before[2])
+    writing = cpu_s(writer) - before[2], cpu_s(clickhouse) - before[3]
+    return tally, Taken(tally.events, seconds, to_ledger, engine_cpu_s, used_redis_s, *writing)

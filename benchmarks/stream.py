@@ -1,8 +1,9 @@
 """Part 5: the Kafka door beside the naked floor, in turn on the same events. Part 6: produce to suspend.
 
-Before each round both processes are stopped (SIGSTOP) and the round's events are put on the topic; then one after the
-other gets the machine for itself and works them off. A time ends when the group has committed everything, so rated
-records are delivered by then. Stopped processes cost nothing, and caches stay warm from round to round.
+Before each round both processes, and the engine's ClickHouse writer, are stopped (SIGSTOP) and the round's events are
+put on the topic; then one after the other gets the machine for itself and works them off. A time ends when the group
+has committed everything, so rated records are delivered by then. The writer runs while the engine does. Stopped
+processes cost nothing, and caches stay warm from round to round.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ class Lap:
     process_us: float
     redis_us: float
     broker_us: float
+    #: What follows the topics: the ClickHouse writer's process and the embedded ClickHouse.
+    writer_us: float
+    clickhouse_us: float
 
     @property
     def rate(self) -> float:
@@ -40,7 +44,7 @@ class Lap:
     @property
     def cpu_us(self) -> float:
         """All processes together."""
-        return self.process_us + self.redis_us + self.broker_us
+        return self.process_us + self.redis_us + self.broker_us + self.writer_us + self.clickhouse_us
 
 
 async def kafka(run: Run) -> Part:
@@ -65,6 +69,9 @@ async def kafka(run: Run) -> Part:
 
 async def _rounds(part: Part, run: Run, stage: Stage, name: str, broker: int | None) -> None:
     pids = [pid for pid in (stage.floor, stage.worker) if pid]
+    data = str(stage.settings.data)
+    writer, clickhouse = (find(mark, data) for mark in ("streams.clickhouse.process", "streams.embedded.chdb_server"))
+    beside = {stage.worker: (writer, clickhouse)}
     await stage.send(traffic("warm-up", max(500, run.sizes.stream_events // 10), run.sizes.stream_wallets, 0, name))
     for pid in pids:
         await stage.committed(pid)
@@ -72,28 +79,32 @@ async def _rounds(part: Part, run: Run, stage: Stage, name: str, broker: int | N
     for number in range(run.sizes.runs):
         sent = traffic(f"round-{number}", run.sizes.stream_events, run.sizes.stream_wallets, number, name)
         try:
-            _signal(signal.SIGSTOP, *pids)
+            _signal(signal.SIGSTOP, *pids, writer)
             await stage.send(sent)
             for pid in pids if number % 2 == 0 else pids[::-1]:
-                laps[pid].append(await _lap(stage, pid, broker, len(sent.messages)))
+                laps[pid].append(await _lap(stage, pid, broker, len(sent.messages), *beside.get(pid, (None, None))))
         finally:
-            _signal(signal.SIGCONT, *pids)
+            _signal(signal.SIGCONT, *pids, writer)
     if stage.floor:
         _signal(signal.SIGSTOP, stage.floor)
     _report(part, name, laps[stage.worker], laps.get(stage.floor, []))
 
 
-async def _lap(stage: Stage, pid: int, broker: int | None, events: int) -> Lap:
-    """Let one process go until it has committed everything."""
-    redis = stage.parts.redis
-    before = cpu_s(pid), await redis_cpu_s(redis), cpu_s(broker)
+async def _lap(
+    stage: Stage, pid: int, broker: int | None, events: int, writer: int | None, clickhouse: int | None,
+) -> Lap:  # fmt: skip
+    """Let one process go, its writer with it, until it has committed everything."""
+
+    async def spent() -> list[float]:
+        return [cpu_s(pid), await redis_cpu_s(stage.parts.redis), cpu_s(broker), cpu_s(writer), cpu_s(clickhouse)]
+
+    before = await spent()
     started = time.perf_counter()
-    _signal(signal.SIGCONT, pid)
+    _signal(signal.SIGCONT, pid, writer)
     await stage.committed(pid)
     seconds = time.perf_counter() - started
-    _signal(signal.SIGSTOP, pid)
-    after = cpu_s(pid), await redis_cpu_s(redis), cpu_s(broker)
-    used = [(end - start) / events * 1e6 for start, end in zip(before, after, strict=True)]
+    _signal(signal.SIGSTOP, pid, writer)
+    used = [(end - start) / events * 1e6 for start, end in zip(before, await spent(), strict=True)]
     return Lap(events, seconds, *used)
 
 
@@ -107,11 +118,17 @@ def _report(part: Part, name: str, engine: list[Lap], floor: list[Lap]) -> None:
         part.add("  of the floor's processor", "ratio", *(ours.cpu_us / bare.cpu_us for ours, bare in pairs))
     for who, laps in (("engine", engine), ("floor", floor)):
         if laps:
-            each = [lap.process_us for lap in laps], [lap.redis_us for lap in laps], [lap.broker_us for lap in laps]
-            for what, values in zip(("process", "Redis", "broker"), each, strict=True):
-                part.add(f"  {who}: {what} processor", "us/event", *values)
+            each = {
+                "process": [lap.process_us for lap in laps], "Redis": [lap.redis_us for lap in laps],
+                "broker": [lap.broker_us for lap in laps], "writer": [lap.writer_us for lap in laps],
+                "ClickHouse": [lap.clickhouse_us for lap in laps],
+            }  # fmt: skip
+            for what, values in each.items():
+                if any(values):
+                    part.add(f"  {who}: {what} processor", "us/event", *values)
 
 
-def _signal(number: signal.Signals, *pids: int) -> None:
+def _signal(number: signal.Signals, *pids: int | None) -> None:
     for pid in pids:
-        os.kill(pid, number)
+        if pid is not None:
+            os.kill(pid, number)

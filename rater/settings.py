@@ -63,7 +63,7 @@ class ClickHouseSettings(Section, frozen=True):
     """The invoicing store, where the engine does not start its own."""
 
     url: str = "clickhouse://default@127.0.0.1:9000/rater"
-    #: Whether this process follows the topics into ClickHouse; some process must.
+    #: Whether the engine starts a process that follows the topics into ClickHouse; one must run somewhere.
     writer: bool = True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,17 +21,16 @@ from rater.settings import Settings
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from streams.clickhouse.ids import lookup_ids
-from streams.clickhouse.server import ClickHouse, open_clickhouse
+from streams.clickhouse.process import Order
+from streams.clickhouse.server import ClickHouse
+from streams.clickhouse.supervisor import WriterProcess
 from streams.clickhouse.writer import Writer
+from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
-from streams.kafka import MESSAGE_BYTES, KafkaSink, KafkaSource, create_topics
+from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_sink, open_source
 from streams.publisher import Publisher
-from streams.spool import SpoolSink, SpoolSource
-from streams.topics import ALL, Sink, Source
-
-#: The ClickHouse writer's own place in the topics.
-WRITER_GROUP = "clickhouse-writer"
+from streams.topics import Sink
 
 
 @dataclass
@@ -58,25 +56,29 @@ class Engine:
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
-    writer: Writer
-    #: Publisher and writer; doors stop when one of them fails.
+    #: How much of the topics stands in ClickHouse, whoever writes it.
+    written: Written
+    #: The process that writes it, where that is this engine's affair.
+    writer: WriterProcess | None
+    #: The publisher, and what keeps the writer running; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
         """Return once every crossing is published and every record stands in ClickHouse (if it is written here)."""
         await self.crew.wait(self.publisher.drained())
-        if self.parts.settings.clickhouse.writer:
-            await self.crew.wait(self.writer.caught_up())
+        if self.writer is not None:
+            await self.crew.wait(self.written.caught_up())
 
     async def rotate(self, clear_ms: int) -> None:
         """Begin new generations of remembered ids, and drop those that nobody will ask for again.
 
-        `clear_ms`: the door had acknowledged everything at that time. What was decided before it, and before the writer
-        last found nothing left to write, stands in ClickHouse. A generation is at least `memory_days` past its end when
-        it is dropped, which is the time another worker has for what it had under way.
+        `clear_ms`: the door had acknowledged everything at that time. What was decided before it, and before a moment
+        whose topics are written to their end, stands in ClickHouse. A generation is at least `memory_days` past its end
+        when it is dropped, which is the time another worker has for what it had under way.
         """
+        await self.written.look()
         now_ms, window_ms = self.parts.clock_ms(), self.parts.settings.intake.memory_days * DAY_MS
-        safe_ms = min(clear_ms, self.writer.caught_up_ms)
+        safe_ms = min(clear_ms, self.written.caught_up_ms)
         for shard in range(self.parts.store.shards):
             await self.parts.store.rotate(shard, now_ms=now_ms, window_ms=window_ms, safe_ms=safe_ms)
 
@@ -105,61 +107,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def open_clickhouse_of(settings: Settings, embedded: EmbeddedParts | None) -> AsyncIterator[ClickHouse]:
-    """The invoicing store, migrated; the embedded one is started if it does not run."""
-    socket = await asyncio.to_thread(lambda: embedded.clickhouse_socket) if embedded else None
-    clickhouse = await open_clickhouse(settings.clickhouse.url, socket)
-    try:
-        yield clickhouse
-    finally:
-        await clickhouse.close()
-
-
-@asynccontextmanager
-async def open_sink(settings: Settings, *, kafka: bool) -> AsyncIterator[Sink]:
-    """The topics, in Kafka or as files."""
-    if not kafka:
-        yield SpoolSink(topics_folder(settings), fsync=settings.engine.durability != "process")
-        return
-    await create_topics_of(settings)
-    sink = KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix)
-    await sink.start()
-    try:
-        yield sink
-    finally:
-        await sink.close()
-
-
-async def create_topics_of(settings: Settings) -> None:
-    """Make the topics in and out that do not exist yet."""
-    kafka = settings.kafka
-    await create_topics(kafka.bootstrap, [kafka.usage_topic, kafka.commands_topic], kafka.partitions)
-    outputs = [kafka.prefix + topic for topic in ALL]
-    await create_topics(kafka.bootstrap, outputs, kafka.partitions, MESSAGE_BYTES)
-
-
-def topics_folder(settings: Settings) -> Path:
-    """Where topics live as files when there is no Kafka."""
-    return settings.data / "topics"
-
-
-@asynccontextmanager
-async def open_source(settings: Settings, group: str, *, kafka: bool) -> AsyncIterator[Source]:
-    """The topics read back."""
-    if not kafka:
-        yield SpoolSource(topics_folder(settings), group)
-        return
-    source = KafkaSource(settings.kafka.bootstrap, settings.kafka.prefix, f"{settings.kafka.group}-{group}")
-    await source.start()
-    try:
-        yield source
-    finally:
-        await source.close()
-
-
-@asynccontextmanager
 async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engine]:
-    """Open everything; while it is open, crossings are published and topics are written to ClickHouse."""
+    """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse."""
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_parts(settings))
@@ -170,12 +119,15 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         limits = Limits(settings.intake.too_old_days * DAY_MS, settings.intake.future_hours * HOUR_MS)
         pipeline = Pipeline(parts.store, parts.directory, catalogues, limits, partial(lookup_ids, clickhouse))
         publisher = Publisher(parts.outbox, settings.engine.shards, sink, parts.clock_ms)
-        source = await stack.enter_async_context(open_source(settings, WRITER_GROUP, kafka=kafka))
-        writer = Writer(source, clickhouse, parts.clock_ms)
-        tasks = [publisher.run(), writer.run()] if settings.clickhouse.writer else [publisher.run()]
-        crew = await stack.enter_async_context(Crew(*tasks))
+        cursor = await stack.enter_async_context(open_cursor(settings, WRITER_GROUP, kafka=kafka))
+        written = Written(cursor, parts.clock_ms)
+        writer = None
+        if settings.clickhouse.writer:
+            socket = parts.embedded.clickhouse_socket if parts.embedded else None
+            writer = WriterProcess(Order(settings, kafka, socket))
+        crew = await stack.enter_async_context(Crew(publisher.run(), *([writer.run()] if writer else [])))
         _tune_collection()
-        yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, writer, crew)
+        yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, written, writer, crew)
 
 
 def _tune_collection() -> None:
@@ -199,9 +151,10 @@ async def open_ledger(settings: Settings) -> AsyncIterator[ClickHouse]:
             embedded = await stack.enter_async_context(EmbeddedParts(settings.data))
         clickhouse = await stack.enter_async_context(open_clickhouse_of(settings, embedded))
         if embedded:
-            writer = Writer(SpoolSource(topics_folder(settings), WRITER_GROUP), clickhouse)
-            while await writer.write_once(0):
-                pass
+            async with open_source(settings, WRITER_GROUP, kafka=False) as source:
+                writer = Writer(source, clickhouse)
+                while await writer.write_once(0):
+                    pass
         yield clickhouse
 
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import CommitFailedError, IllegalStateError, TopicAlreadyExistsError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, TopicAlreadyExistsError
 
-from streams.topics import ALL, Messages, TopicRecord
+from streams.topics import ALL, Ends, Messages, Page
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,10 @@ BATCH_BYTES = 900_000
 #: One message of ours. A dead letter holds a usage record whole and in base64, so it may pass the broker's default
 #: limit where the record did not; the topics are made with this one.
 MESSAGE_BYTES = 16 * 1024 * 1024
+#: Read from a partition at a time.
+FETCH_BYTES = 8 * 1024 * 1024
+#: A reader that has found something waits this long for more of it.
+GATHER_S = 0.05
 
 
 class KafkaSink:
@@ -82,7 +86,7 @@ class KafkaSource:
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=4 * 1024 * 1024,
+            max_partition_fetch_bytes=FETCH_BYTES,
         )
         self._read: dict[TopicPartition, int] = {}
 
@@ -90,15 +94,26 @@ class KafkaSource:
         """Connect and join the group."""
         await self._consumer.start()
 
-    async def read(self, rows_max: int, timeout_s: float) -> list[TopicRecord]:
-        """The next records, in order within each partition."""
-        fetched = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=rows_max)
-        records: list[TopicRecord] = []
-        for partition, found in fetched.items():
-            topic = partition.topic.removeprefix(self._prefix)
-            records.extend(TopicRecord(topic, partition.partition, record.offset, record.value) for record in found)
-            self._read[partition] = found[-1].offset + 1
-        return records
+    async def read(self, rows_max: int, timeout_s: float) -> list[Page]:
+        """The next records, in order within each partition; goes on fetching while there are more, up to the timeout.
+
+        The consumer hands out what it has at hand, which may be a tenth of what is there.
+        """
+        clock, pages = asyncio.get_running_loop().time, list[Page]()
+        deadline = clock() + timeout_s
+        wait_s = timeout_s
+        while rows_max and (
+            fetched := await self._consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=rows_max)
+        ):
+            for partition, found in fetched.items():
+                offsets, values = zip(*((record.offset, record.value or b"") for record in found), strict=True)
+                pages.append(Page(partition.topic.removeprefix(self._prefix), partition.partition, offsets, values))
+                self._read[partition] = offsets[-1] + 1
+                rows_max -= len(values)
+            wait_s = min(GATHER_S, deadline - clock())
+            if wait_s <= 0:
+                break
+        return pages
 
     async def commit(self) -> None:
         """Commit what was read; partitions that were taken away meanwhile are somebody else's to commit."""
@@ -115,6 +130,49 @@ class KafkaSource:
     async def close(self) -> None:
         """Leave the group."""
         await self._consumer.stop()
+
+
+class KafkaCursor:
+    """How far a group has come in the engine's topics. See Cursor."""
+
+    def __init__(self, bootstrap: str, prefix: str, group: str, topics: Sequence[str] = ALL) -> None:
+        self._topics = [prefix + topic for topic in topics]
+        self._group = group
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+
+    async def start(self) -> None:
+        """Connect; joins no group."""
+        await self._consumer.start()
+        await self._admin.start()
+
+    async def ends(self) -> Ends:
+        """The next offset of each partition that has anything to read."""
+        self._consumer._client.set_topics(self._topics)  # else it asks for every topic there is
+        await self._consumer._client.force_metadata_update()
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in self._topics
+            for number in self._consumer.partitions_for_topic(topic) or ()
+        ]
+        starts = await self._consumer.beginning_offsets(partitions)
+        ends = await self._consumer.end_offsets(partitions)
+        return {partition: end for partition, end in ends.items() if end > starts[partition]}
+
+    async def reached(self, ends: Ends) -> bool:
+        """See Cursor. What a topic's retention has dropped since counts as dealt with: nobody can read it any more."""
+        try:
+            committed = await self._admin.list_consumer_group_offsets(self._group, partitions=list(ends))
+        except (IndexError, KafkaError):  # the broker is away, or the group's coordinator is being made
+            return not ends
+        late = [place for place, end in ends.items() if place not in committed or committed[place].offset < end]
+        starts = await self._consumer.beginning_offsets(late) if late else {}
+        return all(starts[place] >= ends[place] for place in late)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+        await self._admin.close()
 
 
 async def create_topics(bootstrap: str, names: Sequence[str], partitions: int, message_bytes: int = 0) -> None:

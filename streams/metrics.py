@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from rater.money import to_decimal
-from rater.pipeline.settle import Tally
-from rater.settings import MetricsSettings
+
+if TYPE_CHECKING:  # a writer's process starts without the pipeline
+    from rater.pipeline.settle import Tally
+    from rater.settings import MetricsSettings
 
 EVENTS = Counter("rater_events", "Events by fate and reason; their sum is events in", ["door", "fate", "reason"])
 EVENTS_IN = Counter("rater_events_in", "Events taken from a door", ["door"])
@@ -27,6 +31,7 @@ CLICKHOUSE_ROWS = Counter("rater_clickhouse_rows", "Rows written to ClickHouse",
 CLICKHOUSE_FAILURES = Counter("rater_clickhouse_failures", "Inserts that failed and are repeated")
 CLICKHOUSE_LAST_WRITE = Gauge("rater_clickhouse_last_write_seconds", "Unix time of the last round that was written")
 CLICKHOUSE_LAG = Gauge("rater_clickhouse_lag_seconds", "Since the writer last had read its topics to their end")
+CLICKHOUSE_WRITER_RESTARTS = Counter("rater_clickhouse_writer_restarts", "Times the writer's process was started again")
 WAITING = Gauge("rater_waiting", "1 while a part is away and the worker waits for it", ["part"])
 
 

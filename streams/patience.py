@@ -71,11 +71,14 @@ async def _repeat(part: str, operation: Callable[[], Awaitable[T]]) -> T:
 @contextlib.contextmanager
 def _waiting(part: str) -> Iterator[None]:
     """Say so in the metrics until nobody waits for the part any more, be it that it is back or was given up."""
-    _waits[part] += 1
-    WAITING.labels(part).set(1)
+    note_waiting(part, 1)
     try:
         yield
     finally:
-        _waits[part] -= 1
-        if not _waits[part]:
-            WAITING.labels(part).set(0)
+        note_waiting(part, -1)
+
+
+def note_waiting(part: str, more: int) -> None:
+    """So many more (or fewer) wait for a part."""
+    _waits[part] += more
+    WAITING.labels(part).set(1 if _waits[part] else 0)

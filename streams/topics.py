@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 RATED = "rated"
 REFUSED = "refused"
@@ -28,6 +28,24 @@ class TopicRecord(NamedTuple):
     value: bytes
 
 
+class Page(NamedTuple):
+    """Messages of one partition, in order, read back together: an object for each would cost as much as its check."""
+
+    topic: str
+    partition: int
+    offsets: Sequence[int]
+    values: Sequence[bytes]
+
+    def record(self, index: int) -> TopicRecord:
+        """One of them."""
+        return TopicRecord(self.topic, self.partition, self.offsets[index], self.values[index])
+
+
+def records_of(pages: Iterable[Page]) -> list[TopicRecord]:
+    """The messages of pages, one by one."""
+    return [page.record(index) for page in pages for index in range(len(page.values))]
+
+
 class Sink(Protocol):
     """Carries messages to topics."""
 
@@ -41,7 +59,7 @@ class Sink(Protocol):
 class Source(Protocol):
     """Reads topics back with a cursor of its own."""
 
-    async def read(self, rows_max: int, timeout_s: float) -> list[TopicRecord]:
+    async def read(self, rows_max: int, timeout_s: float) -> list[Page]:
         """The next records, fewer or none when the time is up."""
 
     async def commit(self) -> None:
@@ -49,3 +67,20 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Let go of files and connections."""
+
+
+#: Where topics end, by whatever their carrier calls a place in them.
+Ends = Mapping[Any, Any]
+
+
+class Cursor(Protocol):
+    """How far a group has come in the topics, seen from outside: what it committed, never what it says of itself."""
+
+    async def ends(self) -> Ends:
+        """Where the topics end now."""
+
+    async def reached(self, ends: Ends) -> bool:
+        """Whether the group has committed everything before these ends."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -12,12 +12,14 @@ from typing import Any, Protocol
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
-from clickhouse_driver import Client, errors
+from clickhouse_driver import errors
 
 from rater.errors import PartsError
+from streams.clickhouse.blocks import Block, LinesBlock, NativeBlock
 from streams.clickhouse.migrate import migrate
+from streams.clickhouse.native import NativeClient
 from streams.clickhouse.statement import only_reading, with_settings
-from streams.clickhouse.tables import TABLES
+from streams.clickhouse.tables import TABLES, Table
 from streams.embedded.chdb_client import AsyncChdbClient, ClickHouseRefused
 
 log = logging.getLogger(__name__)
@@ -52,8 +54,11 @@ class ClickHouse(Protocol):
     async def execute(self, sql: str) -> None:
         """Run a statement without a result."""
 
-    async def insert(self, table: str, rows: Sequence[Any]) -> None:
-        """Insert rows (`TABLES[table].row`), visible in pieces perhaps; to repeat what failed is harmless."""
+    def block(self, table: str) -> Block:
+        """An empty block of rows, to be filled and inserted."""
+
+    async def insert(self, block: Block) -> None:
+        """Insert rows, visible in pieces perhaps; to repeat what failed is harmless."""
 
     async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
         """The rows of a query, integers exact. `readonly` refuses anything that is not a single reading statement."""
@@ -76,10 +81,20 @@ class ChdbClickHouse:
         """See ClickHouse."""
         await self._call(self._client.query, sql)
 
-    async def insert(self, table: str, rows: Sequence[Any]) -> None:
+    def block(self, table: str) -> LinesBlock:
         """See ClickHouse."""
-        kind = TABLES[table]
-        await self._call(self._client.insert, table, kind.columns, "JSONEachRow", kind.as_json(rows))
+        return LinesBlock(TABLES[table])
+
+    async def insert(self, block: Block) -> None:
+        """See ClickHouse."""
+        assert isinstance(block, LinesBlock)
+        try:
+            await self._insert(block.table, block.lines())
+        except ClickHouseRefused:
+            await self._insert(block.table, block.rewritten())
+
+    async def _insert(self, table: Table, lines: Iterable[bytes]) -> None:
+        await self._call(self._client.insert, table.name, table.columns, "JSONEachRow", lines, table.structure)
 
     async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
         """See ClickHouse."""
@@ -121,11 +136,15 @@ class DriverClickHouse:
         """See ClickHouse."""
         await self._run(lambda: self._client.execute(sql))
 
-    async def insert(self, table: str, rows: Sequence[Any]) -> None:
+    def block(self, table: str) -> NativeBlock:
         """See ClickHouse."""
-        kind = TABLES[table]
-        sql = f"INSERT INTO {table} ({', '.join(kind.columns)}) VALUES"
-        await self._run(lambda: self._client.execute(sql, kind.by_column(rows), columnar=True))
+        return NativeBlock(TABLES[table])
+
+    async def insert(self, block: Block) -> None:
+        """See ClickHouse."""
+        assert isinstance(block, NativeBlock)
+        sql = f"INSERT INTO {block.table.name} ({', '.join(block.table.columns)}) VALUES"
+        await self._run(lambda: self._client.execute(sql, [block.insert()]))
 
     async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
         """See ClickHouse."""
@@ -166,9 +185,10 @@ class DriverClickHouse:
             server.execute(f"CREATE DATABASE IF NOT EXISTS `{self._url.path.strip('/')}`")
 
 
-def _driver(url: SplitResult) -> Client:
+def _driver(url: SplitResult) -> NativeClient:
     options = urlencode({**TIMEOUTS, **dict(parse_qsl(url.query))})
-    return Client.from_url(urlunsplit(url._replace(query=options)))
+    client: NativeClient = NativeClient.from_url(urlunsplit(url._replace(query=options)))
+    return client
 
 
 def _version(text: str) -> Version:
@@ -205,9 +225,13 @@ class Ledger:
         """See ClickHouse."""
         await (await self.ready()).execute(sql)
 
-    async def insert(self, table: str, rows: Sequence[Any]) -> None:
+    def block(self, table: str) -> Block:
         """See ClickHouse."""
-        await (await self.ready()).insert(table, rows)
+        return self._engine.block(table)
+
+    async def insert(self, block: Block) -> None:
+        """See ClickHouse."""
+        await (await self.ready()).insert(block)
 
     async def query(self, sql: str, *, readonly: bool = False) -> list[Row]:
         """See ClickHouse."""

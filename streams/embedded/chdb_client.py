@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rater.errors import PartsError
-from streams.embedded.chdb_wire import HEADER, body_bytes, insert_request, query_request, unpack
+from streams.embedded.chdb_rows import insert_statement
+from streams.embedded.chdb_wire import HEADER, body_bytes, query_request, unpack
 
 
 class ClickHouseRefused(PartsError):  # noqa: N818 (reads as what happened)
@@ -37,7 +38,8 @@ class ChdbClient:
 
     def insert(self, table: str, columns: Sequence[str], fmt: str, data: bytes) -> None:
         """Insert rows written in a ClickHouse input format. Raises as `query` does."""
-        self._call(insert_request(table, columns, fmt, data))
+        with insert_statement(self._path.absolute(), table, columns, fmt, [data]) as sql:
+            self.query(sql, "Null")
 
     def close(self) -> None:
         """Hang up."""
@@ -80,9 +82,15 @@ class AsyncChdbClient:
         """As ChdbClient.query."""
         return await self._call(query_request(sql, fmt))
 
-    async def insert(self, table: str, columns: Sequence[str], fmt: str, data: bytes) -> None:
-        """As ChdbClient.insert."""
-        await self._call(insert_request(table, columns, fmt, data))
+    async def insert(
+        self, table: str, columns: Sequence[str], fmt: str, data: Iterable[bytes], structure: str = ""
+    ) -> None:
+        """As ChdbClient.insert, rows in pieces; `structure` gives types and defaults that are not the table's."""
+        try:
+            with insert_statement(self._path.absolute(), table, columns, fmt, data, structure) as sql:
+                await self.query(sql, "Null")
+        except OSError as error:
+            raise PartsError(f"no rows could be written beside {self._path}: {error}") from error
 
     async def close(self) -> None:
         """Hang up."""

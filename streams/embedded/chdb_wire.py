@@ -2,9 +2,8 @@
 
 A message is eight bytes of length, big-endian, and that many bytes of msgpack.
 
-    request   ["query", sql, output format]
-              ["insert", table, [column, ...], input format, data]
-    reply     [true, bytes]           the result in the format asked for, empty for an insert
+    request   [sql, output format]
+    reply     [true, bytes]           the result in the format asked for
               [false, text]           ClickHouse's own error text
 """
 
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 import msgpack
 
 HEADER = struct.Struct(">Q")
-#: A reply or an insert beyond this is a mistake, not a batch; also keeps a stray client from filling the memory.
+#: A message beyond this is a mistake, not a batch; also keeps a stray client from filling the memory.
 MESSAGE_BYTES_MAX = 1 << 30
 
 Request = list[object]
@@ -24,12 +23,7 @@ Request = list[object]
 
 def query_request(sql: str, fmt: str) -> bytes:
     """A framed request for a query's result in `fmt`."""
-    return frame(["query", sql, fmt])
-
-
-def insert_request(table: str, columns: Sequence[str], fmt: str, data: bytes) -> bytes:
-    """A framed request to insert rows written in `fmt`."""
-    return frame(["insert", table, list(columns), fmt, data])
+    return frame([sql, fmt])
 
 
 def frame(message: Sequence[object]) -> bytes:

@@ -231,7 +231,7 @@ async def test_nobody_waits_for_news_from_a_task_that_failed(parts: Parts, bench
     writer = writer_of(tmp_path)
     async with Crew(writer.run()) as crew:
         with pytest.raises(ValueError, match="copy-of-0"):
-            await crew.wait(writer.caught_up())
+            await crew.wait(asyncio.Event().wait())
         with pytest.raises(ValueError, match="copy-of-0"):
             crew.check()
 

@@ -21,7 +21,7 @@ from streams.commands import CommandDesk
 from streams.engine import Engine, Parts
 from streams.publisher import Publisher
 from streams.spool import SpoolSink, SpoolSource
-from streams.topics import DEAD_LETTERS
+from streams.topics import DEAD_LETTERS, records_of
 from tests.rater.pipeline.conftest import NOW_MS, Bench
 
 DOOR = Door("kafka:wallet-commands/0")
@@ -42,12 +42,12 @@ def desk(bench: Bench, tmp_path: Path) -> CommandDesk:
     parts = Parts(Settings(), bench.redis, bench.store, directory, outbox, None, lambda: NOW_MS)
     publisher = Publisher(outbox, 4, sink, parts.clock_ms)
     not_asked = cast(Any, None)
-    return CommandDesk(Engine(parts, not_asked, not_asked, sink, publisher, not_asked, not_asked, not_asked))
+    return CommandDesk(Engine(parts, not_asked, not_asked, sink, publisher, not_asked, not_asked, None, not_asked))
 
 
 async def dead_letters(folder: Path) -> list[dict[str, Any]]:
-    records = await SpoolSource(folder, "test", [DEAD_LETTERS]).read(100, 0)
-    return [orjson.loads(record.value) for record in records]
+    pages = await SpoolSource(folder, "test", [DEAD_LETTERS]).read(100, 0)
+    return [orjson.loads(record.value) for record in records_of(pages)]
 
 
 async def test_a_top_up_that_comes_twice_counts_once(desk: CommandDesk, bench: Bench, tmp_path: Path) -> None:

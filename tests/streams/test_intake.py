@@ -16,9 +16,9 @@ from rater.money import parse_nanos
 from rater.settings import KafkaSettings, Settings
 from rater.wallet.store import WalletStore
 from streams.embedded.kafka import KafkaServer
-from streams.engine import create_topics_of
 from streams.intake import Intake
 from streams.kafka import KafkaSink, KafkaSource
+from streams.opening import create_topics_of
 from streams.topics import DEAD_LETTERS, RATED
 from tests.rater.pipeline.conftest import NOW_MS, Bench, message
 

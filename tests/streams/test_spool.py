@@ -9,7 +9,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.spool import SpoolSink, SpoolSource
+from streams.spool import PAGE_BYTES, SpoolCursor, SpoolSink, SpoolSource
+from streams.topics import records_of
 
 
 def _pairs(*values: bytes) -> list[tuple[bytes, bytes]]:
@@ -18,8 +19,8 @@ def _pairs(*values: bytes) -> list[tuple[bytes, bytes]]:
 
 async def _read_all(source: SpoolSource, rows_max: int = 1000) -> list[bytes]:
     values: list[bytes] = []
-    while records := await source.read(rows_max, 0):
-        values += [record.value for record in records]
+    while pages := await source.read(rows_max, 0):
+        values += [value for page in pages for value in page.values]
     return values
 
 
@@ -89,3 +90,58 @@ def test_any_blocks_come_back_whole_across_segments(blocks: list[list[bytes]]) -
             assert read == [value for block in blocks for value in block]
 
     asyncio.run(check())
+
+
+async def test_two_readers_of_a_group_never_move_its_cursor_back(tmp_path: Path) -> None:
+    """Two commands at once: the slower one goes on where the faster one stands."""
+    sink = SpoolSink(tmp_path)
+    await sink.publish({"rated": _pairs(b"1", b"2", b"3"), "lifecycle": _pairs(b"a")})
+    fast, slow, cursor = SpoolSource(tmp_path, "w"), SpoolSource(tmp_path, "w"), SpoolCursor(tmp_path, "w")
+    ends = await cursor.ends()
+    await slow.read(1, 0)
+    assert await _read_all(fast) == [b"1", b"2", b"3", b"a"]
+    assert not await cursor.reached(ends), "read is not committed"
+    await fast.commit()
+    assert await cursor.reached(ends)
+    await slow.commit()
+    assert await cursor.reached(ends), "the cursor never goes back"
+    assert await _read_all(slow) == []
+
+
+async def test_commits_of_many_readers_at_once_leave_a_whole_cursor(tmp_path: Path) -> None:
+    await SpoolSink(tmp_path).publish({"rated": _pairs(*(b"%d" % number for number in range(200)))})
+
+    def follow() -> None:
+        async def one_by_one() -> None:
+            source = SpoolSource(tmp_path, "w")
+            while await source.read(3, 0):
+                await source.commit()
+
+        asyncio.run(one_by_one())
+
+    ends = await SpoolCursor(tmp_path, "w").ends()
+    await asyncio.gather(*(asyncio.to_thread(follow) for _ in range(4)))
+    assert await SpoolCursor(tmp_path, "w").reached(ends)
+
+
+async def test_the_end_of_a_topic_is_its_last_whole_line(tmp_path: Path) -> None:
+    sink, cursor = SpoolSink(tmp_path, segment_bytes=10), SpoolCursor(tmp_path, "reader")
+    assert await cursor.ends() == {}
+    assert await cursor.reached({})
+    await sink.publish({"rated": _pairs(b"first segment")})
+    await sink.publish({"rated": _pairs(b"two")})
+    (tmp_path / "rated" / "00000002.jsonl").write_bytes(b"torn")
+    assert await cursor.ends() == {"rated": (1, 4)}
+    source = SpoolSource(tmp_path, "reader")
+    assert await _read_all(source) == [b"first segment", b"two"]
+    await source.commit()
+    assert await cursor.reached(await cursor.ends())
+
+
+async def test_lines_longer_than_a_page_come_whole_and_each_knows_its_place(tmp_path: Path) -> None:
+    values = [b"x" * (PAGE_BYTES + 7), b"", b"y", b"z" * PAGE_BYTES]
+    await SpoolSink(tmp_path).publish({"rated": _pairs(*values)})
+    records = records_of(await SpoolSource(tmp_path, "reader").read(10, 0))
+    assert [record.value for record in records] == values
+    data = (tmp_path / "rated" / "00000000.jsonl").read_bytes()
+    assert all(data[at : at + len(value)] == value for _, _, at, value in records)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams.topics import TopicRecord
+from streams.topics import Page, TopicRecord
 
 
 class ListSource:
@@ -15,11 +15,11 @@ class ListSource:
         self._next = committed
         self.committed = committed
 
-    async def read(self, rows_max: int, timeout_s: float) -> list[TopicRecord]:
+    async def read(self, rows_max: int, timeout_s: float) -> list[Page]:
         if self._next == len(self._batches):
             return []
         self._next += 1
-        return self._batches[self._next - 1]
+        return [Page(topic, at, [offset], [value]) for topic, at, offset, value in self._batches[self._next - 1]]
 
     async def commit(self) -> None:
         self.committed = self._next

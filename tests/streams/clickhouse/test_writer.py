@@ -5,16 +5,17 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
 from streams.clickhouse import queries
+from streams.clickhouse.blocks import Block
 from streams.clickhouse.server import AwayError, ClickHouse, open_clickhouse
 from streams.clickhouse.writer import Writer
-from streams.spool import SpoolSink, SpoolSource
+from streams.clickhouse.written import Written
+from streams.spool import SpoolCursor, SpoolSink, SpoolSource
 from streams.topics import JOURNAL, LIFECYCLE, RATED, TopicRecord
 from tests.streams.clickhouse.conftest import Server, connect
 from tests.streams.clickhouse.rows import entry, message, rated, suspended
@@ -76,12 +77,13 @@ async def test_killed_before_the_cursor_moved_the_round_is_written_again_and_col
         """The engine, until the process dies."""
 
         inserts_left = {"nothing": 0, "one table": 1, "both tables": 2}[dies_after]
+        block = staticmethod(clickhouse.block)
 
-        async def insert(self, table: str, rows: Any) -> None:
+        async def insert(self, block: Block) -> None:
             if not self.inserts_left:
                 raise KilledError
             self.inserts_left -= 1
-            await clickhouse.insert(table, rows)
+            await clickhouse.insert(block)
 
     class MortalSource(ListSource):
         async def commit(self) -> None:
@@ -214,9 +216,38 @@ async def test_a_cancelled_call_disturbs_no_later_one(server: Server) -> None:
 
 async def test_caught_up_waits_for_what_is_in_the_topics(clickhouse: ClickHouse, tmp_path: Path) -> None:
     await publish(SpoolSink(tmp_path), 0, 100)
-    writer = Writer(SpoolSource(tmp_path, "writer"), clickhouse)
-    running = asyncio.create_task(writer.run())
-    await writer.caught_up()
+    written = Written(SpoolCursor(tmp_path, "writer"), lambda: 5)
+    waiting = asyncio.create_task(written.caught_up())
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    assert written.caught_up_ms == 0
+    running = asyncio.create_task(Writer(SpoolSource(tmp_path, "writer"), clickhouse).run())
+    await waiting
     assert len(await ids(clickhouse)) == 100
+    assert written.caught_up_ms == 5
     assert metric("rater_clickhouse_lag_seconds") < 60
     running.cancel()
+
+
+async def test_a_look_answers_for_the_moment_of_an_earlier_one(tmp_path: Path) -> None:
+    """Under a load that never ends there is always more to write; what stood there a minute ago is written."""
+    now_ms = 10
+    sink, source = SpoolSink(tmp_path), SpoolSource(tmp_path, "writer")
+    written = Written(SpoolCursor(tmp_path, "writer"), lambda: now_ms)
+    await publish(sink, 0, 10)
+    await written.look()
+    now_ms = 20
+    await written.look()
+    assert written.caught_up_ms == 0, "nothing is written yet"
+    while await source.read(7, 0):
+        await source.commit()
+    await publish(sink, 10, 20)
+    await written.look()
+    assert written.caught_up_ms == 10
+    now_ms = 30
+    await written.look()
+    assert written.caught_up_ms == 10, "the last ten are not written"
+    while await source.read(7, 0):
+        await source.commit()
+    await written.look()
+    assert written.caught_up_ms == 20
