@@ -203,7 +203,8 @@ class Leaving(msgspec.Struct, frozen=True):
 class Joining(msgspec.Struct, frozen=True):
     """What holds for an account that changes to this plan from another."""
 
-    balance_positive: bool = False
+    #: Whether the wallet must have something available first.
+    balance_positive: Literal["never", "upgrade", "always"] = "never"
     payment_details: bool = False
     #: No price in the catalogue: it is offered by quote and not by order.
     quote_only: bool = False

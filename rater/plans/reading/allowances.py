@@ -84,6 +84,8 @@ def _allowance(section: Section) -> Allowance:
         section.wrong("costs", f'"costs" for an allowance of {quantity.unit}; take it out, or write credits')
     elif parts > PARTS_PER_CREDIT_MAX:
         section.wrong("costs", f"the costs have no common part of a credit above 1/{PARTS_PER_CREDIT_MAX}; round them")
+    if found.roll_over and found.expiry.at != "period":
+        section.wrong("roll_over", '"roll_over" of what does not end with its period; take it out')
     section.done()
     return found
 

@@ -122,7 +122,7 @@ def read_joining(section: Section | None) -> Joining:
     if section is None:
         return Joining()
     found = Joining(
-        balance_positive=section.flag("balance_positive"),
+        balance_positive=section.choice("balance_positive", ("never", "upgrade", "always"), "never"),
         payment_details=section.flag("payment_details"),
         quote_only=section.flag("quote_only"),
         period=section.choice("period", ("keep", "restart"), "keep"),
