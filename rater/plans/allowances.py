@@ -146,16 +146,29 @@ def _until_ms(part: Part) -> int:
     return part.start_ms if part.use.service == "message" else part.end_ms
 
 
-def grant(id: str, allowance: Allowance, period: Period, zone: str, quantity_parts: int | None = None) -> Balance:
-    """What a period grants of an allowance, usable from its start; `quantity_parts` where a volume was chosen."""
+def grant(
+    id: str,
+    allowance: Allowance,
+    period: Period,
+    zone: str,
+    *,
+    quantity_parts: int | None = None,
+    since_ms: int | None = None,
+) -> Balance:
+    """What a period grants of an allowance.
+
+    Usable from the period's start, or from `since_ms` where the plan was joined within the period, so that it does not
+    cover what was used before. `quantity_parts` is the volume, where one was chosen.
+    """
+    from_ms = period.start_ms if since_ms is None else max(period.start_ms, since_ms)
     until_ms = NEVER_MS
     if allowance.expiry.at == "period":
         until_ms = period.end_ms
     elif allowance.expiry.at == "months":
-        until_ms = add_months(zone, period.start_ms, allowance.expiry.months)
+        until_ms = add_months(zone, from_ms, allowance.expiry.months)
     quantity = allowance.quantity_parts if quantity_parts is None else quantity_parts
     rolls = allowance.roll_over.periods if allowance.roll_over else 0
-    return Balance(id, allowance, quantity, period.start_ms, until_ms, rolls)
+    return Balance(id, allowance, quantity, from_ms, until_ms, rolls)
 
 
 def rolled_over(ended: Iterable[Balance], allowance: Allowance, period: Period) -> tuple[Balance, ...]:

@@ -11,8 +11,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from rater.plans.calendar import PeriodBy
-from rater.plans.proration import Proration
+from rater.plans.terms import Billing, Joining, Leaving, ProrationTerms, Recurring, Validity
 from schemas.usage import Direction, Service
 
 #: What is sold. Nothing is decided by it: it says which terms make sense together, and is shown.
@@ -20,10 +19,7 @@ Kind = Literal["payg", "prepaid", "subscription"]
 #: From a wallet, or accruing for an invoice.
 Settlement = Literal["prepaid", "invoice"]
 Unit = Literal["bytes", "ms", "messages", "credits"]
-Renewal = Literal["while-positive", "always", "never"]
-Role = Literal["owner", "manager", "reader"]
 Action = Literal["upgrade", "downgrade", "change-volume", "buy-addon", "refill", "cancel", "request-quote"]
-When = Literal["at-once", "next-period", "month-end", "date"]
 
 SERVICES: frozenset[Service] = frozenset(get_args(Service))
 ACTIONS: frozenset[Action] = frozenset(get_args(Action))
@@ -31,50 +27,6 @@ ACTIONS: frozenset[Action] = frozenset(get_args(Action))
 ACTIONS_OFFERED: frozenset[Action] = ACTIONS - {"request-quote"}
 #: What an allowance of a service is counted in, besides credits.
 UNIT_OF: Final[dict[Service, Unit]] = {"data": "bytes", "voice": "ms", "message": "messages"}
-
-
-class Start(msgspec.Struct, frozen=True):
-    """From when something runs: the assignment of the plan, the first usage after it, or a date."""
-
-    at: Literal["assignment", "first-usage", "date"] = "assignment"
-    date_ms: int = 0
-
-    def of(self, assigned_ms: int, first_usage_ms: int | None) -> int | None:
-        """The instant for an account; None while it has not been used. A date before the assignment is that."""
-        if self.at == "first-usage":
-            return first_usage_ms
-        return max(assigned_ms, self.date_ms) if self.at == "date" else assigned_ms
-
-
-class Billing(msgspec.Struct, frozen=True):
-    """The billing period: its fee is charged, and its allowances are granted, at each start."""
-
-    months: int = 1
-    by: PeriodBy = "month-end"
-    starts: Start = Start()
-
-
-class Recurring(msgspec.Struct, frozen=True):
-    """The fee of each billing period (MRC). It may start later than the periods do."""
-
-    price_nanos: int
-    starts: Start | None = None
-
-
-class ProrationTerms(msgspec.Struct, frozen=True):
-    """How a fee is shared when the plan begins within a period: by itself, or after another plan."""
-
-    first: Proration = "none"
-    change: Proration = "days-after"
-
-
-class Validity(msgspec.Struct, frozen=True):
-    """How long the plan holds, and whether it goes on by itself."""
-
-    months: int
-    by: PeriodBy = "anniversary"
-    renews: Renewal = "while-positive"
-    starts: Start = Start()
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -176,42 +128,6 @@ class AddOn(msgspec.Struct, frozen=True):
     capacity: Capacity = Capacity()
 
 
-class Timing(msgspec.Struct, frozen=True):
-    """When a change takes effect."""
-
-    at: When = "at-once"
-    date_ms: int = 0
-
-
-class Leaving(msgspec.Struct, frozen=True):
-    """What holds for an account that changes from this plan to another."""
-
-    upgrade: Timing = Timing()
-    downgrade: Timing = Timing()
-    asked_by: frozenset[Role] = frozenset({"owner", "manager"})
-    unused: Literal["forfeited", "kept"] = "forfeited"
-    refund: Literal["none", "days-after"] = "none"
-    #: Bought capacity: added to what the new plan includes; the larger of both; or dropped.
-    extras: Literal["add", "larger", "drop"] = "add"
-    #: Cannot be changed by anyone, only migrated.
-    frozen: bool = False
-    migrate_to: str = ""
-    #: From then on each account that is left is switched by itself; 0: only when asked for.
-    migrate_from_ms: int = 0
-
-
-class Joining(msgspec.Struct, frozen=True):
-    """What holds for an account that changes to this plan from another."""
-
-    #: Whether the wallet must have something available first.
-    balance_positive: Literal["never", "upgrade", "always"] = "never"
-    payment_details: bool = False
-    #: No price in the catalogue: it is offered by quote and not by order.
-    quote_only: bool = False
-    #: At an immediate change: a new period from the change on, or the account's own periods go on.
-    period: Literal["keep", "restart"] = "keep"
-
-
 class Plan(msgspec.Struct, frozen=True):
     """One version of a plan."""
 
@@ -247,11 +163,23 @@ class Plan(msgspec.Struct, frozen=True):
     leaving: Leaving = Leaving()
     joining: Joining = Joining()
 
+    def takes(self, volume: int | None) -> bool:
+        """Whether this is a choice of volume (its place on the scale) for the plan; without a scale, none is."""
+        if self.scale is None:
+            return volume is None
+        return volume is not None and 0 <= volume < len(self.scale.volumes)
+
     def fee_nanos(self, volume: int | None = None) -> int:
-        """The fee of a whole period, at the volume chosen (its place on the scale)."""
-        if self.scale is not None and volume is not None:
-            return self.scale.volumes[volume].price_nanos
+        """The fee of a whole period, at the volume chosen."""
+        if self.scale is not None:
+            return self.scale.volumes[volume].price_nanos if volume is not None and self.takes(volume) else 0
         return self.recurring.price_nanos if self.recurring else 0
+
+    def granted_parts(self, allowance: Allowance, volume: int | None = None) -> int:
+        """How much of an allowance a period grants, at the volume chosen."""
+        if self.scale is not None and volume is not None and self.scale.allowance == allowance.name:
+            return self.scale.volumes[volume].quantity_parts if self.takes(volume) else 0
+        return allowance.quantity_parts
 
     def allowance(self, name: str) -> Allowance | None:
         """An allowance of the plan or of one of its add-ons."""

@@ -140,11 +140,7 @@ def _version(section: Section, head: _Head) -> Plan:
     context = section.context
     name, tariff = section.text("version", required=True), section.text("tariff", required=True)
     context.version, context.tariff = f'plan "{head.name}" version "{name}"', tariff
-    if tariff:
-        at = section.raw("tariff") or section.at
-        context.refer("tariff", tariff, at)
-        if context.currency:
-            context.refer("currency", context.currency, at)
+    _refer_tariff(section, tariff)
     allowances = read_allowances(section)
     entitlements, capacity = _entitlements(section)
     plan = Plan(
@@ -177,6 +173,15 @@ def _version(section: Section, head: _Head) -> Plan:
     _check_version(section, plan)
     section.done()
     return plan
+
+
+def _refer_tariff(section: Section, tariff: str) -> None:
+    """The tariff must be there, in the currency of the plan."""
+    at = section.raw("tariff") or section.at
+    if tariff:
+        section.context.refer("tariff", tariff, at)
+    if tariff and section.context.currency:
+        section.context.refer("currency", section.context.currency, at)
 
 
 def _effective_from(section: Section) -> int:

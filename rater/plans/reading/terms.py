@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final, get_args
 
 from rater.plans.calendar import MONTHS_MAX, PeriodBy
-from rater.plans.model import (
+from rater.plans.model import Capacity
+from rater.plans.proration import Proration
+from rater.plans.reading.section import Section
+from rater.plans.terms import (
     Billing,
-    Capacity,
     Joining,
     Leaving,
     ProrationTerms,
@@ -18,8 +20,6 @@ from rater.plans.model import (
     Timing,
     Validity,
 )
-from rater.plans.proration import Proration
-from rater.plans.reading.section import Section
 from rater.tariff.check.document import Map, Scalar, Value
 
 #: What is counted at once stays countable.

@@ -165,7 +165,14 @@ class TestGrantAndRollOver:
 
     def test_a_chosen_volume_replaces_the_quantity(self):
         allowance = Allowance("a", "ms", 60_000, Match())
-        assert grant("a/1", allowance, self.period, "Europe/Berlin", 120_000).left_parts == 120_000
+        assert grant("a/1", allowance, self.period, "Europe/Berlin", quantity_parts=120_000).left_parts == 120_000
+
+    def test_who_joins_within_a_period_has_it_from_then_on(self):
+        """What was used before is not covered, though the period began earlier."""
+        allowance = Allowance("a", "ms", 60_000, Match())
+        joined = at("2026-11-20 10:00")
+        balance = grant("a/1", allowance, self.period, "Europe/Berlin", since_ms=joined)
+        assert (balance.from_ms, balance.until_ms) == (joined, self.period.end_ms)
 
     def rolling(self, periods: int, parts_max: int | None) -> tuple[Allowance, Balance]:
         """1,000 ms that roll over, and their balance of the first period."""
