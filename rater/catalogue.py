@@ -96,6 +96,10 @@ class Catalogue:
         """The names of all plans."""
         return tuple(sorted(self._plans))
 
+    def versions(self, name: str) -> tuple[Plan, ...]:
+        """All versions of a plan, in order of time; none if there is no such plan."""
+        return self._plans.get(name, ())
+
     def plan(self, name: str, at_ms: int) -> Plan | None:
         """The version of a plan in force at an event's time; None if there is none."""
         versions = self._plans.get(name, ())
