@@ -87,25 +87,23 @@ def _catalogue_of(path: Path) -> Path | None:
 def _twice(files: dict[Path, PlanFile]) -> Iterable[str]:
     known: dict[str, Path] = {}
     for path, found in files.items():
-        name = found.plans[0].name if found.plans else str(path)
-        if known.setdefault(name, path) is not path:
-            yield f'{path}:1: {known[name]} has a plan named "{name}" too; rename one'
+        if found.name and known.setdefault(found.name, path) is not path:
+            yield f'{path}:1: {known[found.name]} has a plan named "{found.name}" too; rename one'
 
 
 def _unknown(folder: Path | None, files: dict[Path, PlanFile]) -> list[str]:
     """What the plans name and the catalogue does not have. A tariff that does not load is the tariff check's matter."""
-    plans = {found.name for file in files.values() for found in file.plans}
+    plans = {file.name for file in files.values()}
     tariffs: dict[str, Tariff] | None = None
     if folder is not None:
-        live = [check_plan_file(path) for path in folder.glob("plans/*.yaml")]
-        plans |= {found.name for file in live for found in file.plans}
+        plans |= {check_plan_file(path).name for path in folder.glob("plans/*.yaml")}
         try:
             loaded = [load_tariff(path) for path in sorted(folder.glob("tariffs/**/*.yaml"))]
             tariffs = {tariff.name: tariff for tariff in loaded}
         except CatalogueError as error:
             click.echo(f"tariffs are not looked up, as one has a mistake: {error}", err=True)
     references = [reference for file in files.values() for reference in file.references]
-    return [str(mistake) for mistake in check_references(references, tariffs, plans)]
+    return [str(mistake) for mistake in check_references(references, tariffs, plans - {""})]
 
 
 def _summary(found: PlanFile) -> str:

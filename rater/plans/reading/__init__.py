@@ -35,7 +35,7 @@ from rater.plans.reading.terms import (
     read_recurring,
     read_validity,
 )
-from rater.tariff.check.document import Map, Value, read_yaml_text
+from rater.tariff.check.document import Map, Scalar, Value, read_yaml_text
 from rater.tariff.check.mistakes import Mistake, Report, nearest
 from rater.tariff.check.values import time_zone
 from schemas.usage import Service
@@ -46,6 +46,8 @@ RANK_MAX: Final = 1_000_000
 class PlanFile(msgspec.Struct, frozen=True):
     """What a plan file says: its versions in order of time, none if there is a mistake that keeps it from loading."""
 
+    #: The plan's name; also of a file with mistakes, so that others may refer to it. Empty if it cannot be read.
+    name: str
     plans: tuple[Plan, ...]
     mistakes: list[Mistake]
     #: Names that other files of the catalogue must know.
@@ -57,7 +59,7 @@ def read_plan_file(text: str, path: str) -> PlanFile:
     report = Report()
     document = read_yaml_text(text, path, report, "plan: my-plan")
     if document is None:
-        return PlanFile((), report.mistakes, ())
+        return PlanFile("", (), report.mistakes, ())
     context = Context(report)
     plans = _plans(Section(context, document, "a plan"))
     if context.money_at is not None and not context.currency and "currency" not in document.keys:
@@ -65,7 +67,13 @@ def read_plan_file(text: str, path: str) -> PlanFile:
     mistakes = report.mistakes
     if not all(mistake.tolerable for mistake in mistakes):
         plans = []
-    return PlanFile(tuple(sorted(plans, key=lambda plan: plan.effective_from_ms)), mistakes, tuple(context.references))
+    name = document.get("plan")
+    return PlanFile(
+        name=name.text if isinstance(name, Scalar) else "",
+        plans=tuple(sorted(plans, key=lambda plan: plan.effective_from_ms)),
+        mistakes=mistakes,
+        references=tuple(context.references),
+    )
 
 
 def read_plan(text: str, path: str) -> tuple[Plan, ...]:
@@ -85,7 +93,7 @@ def check_plan_file(path: Path) -> PlanFile:
     try:
         return read_plan_file(path.read_text(encoding="utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        return PlanFile((), [Mistake(str(path), 1, f"cannot be read: {error}")], ())
+        return PlanFile("", (), [Mistake(str(path), 1, f"cannot be read: {error}")], ())
 
 
 class _Head(msgspec.Struct, frozen=True):

@@ -60,38 +60,44 @@ def read_allowances(parent: Section, name: str = "allowances") -> tuple[Allowanc
 def _allowance(section: Section) -> Allowance:
     name = section.text("name", required=True)
     quantity = section.parsed("quantity", parse_quantity_of_any, required=True)
-    quantity = quantity or Quantity("credits", Fraction(0), None)
+    unit = quantity.unit if quantity else None
     costs = tuple(_cost(line) for line in section.sections("costs", "a line of costs"))
     parts = lcm(1, *(cost.credits.denominator for cost in costs))
-    match = read_match(section, quantity.service)
     found = Allowance(
         name=name,
-        unit=quantity.unit,
-        quantity_parts=to_parts(section, "quantity", quantity, quantity.unit, parts),
-        match=match,
+        unit=unit or "credits",
+        quantity_parts=to_parts(section, "quantity", quantity, unit, parts) if quantity else 0,
+        match=read_match(section, quantity.service if quantity else None),
         priority=section.whole("priority", 0, 1_000_000) or 0 if section.has("priority") else 100,
         expiry=_expiry(section),
-        roll_over=_roll_over(section, quantity.unit, parts),
+        roll_over=_roll_over(section, unit, parts),
         shared=section.flag("shared"),
         costs=costs,
         parts_per_credit=parts,
     )
-    if quantity.unit == "credits" and not costs and section.has("quantity"):
-        section.wrong(
-            "quantity", 'credits without "costs"; write what usage costs, such as {kind: email, credits: "1"}'
-        )
-    elif quantity.unit != "credits" and costs:
-        section.wrong("costs", f'"costs" for an allowance of {quantity.unit}; take it out, or write credits')
-    elif parts > PARTS_PER_CREDIT_MAX:
-        section.wrong("costs", f"the costs have no common part of a credit above 1/{PARTS_PER_CREDIT_MAX}; round them")
-    if found.roll_over and found.expiry.at != "period":
-        section.wrong("roll_over", '"roll_over" of what does not end with its period; take it out')
+    _check_allowance(section, found, unit)
     section.done()
     return found
 
 
-def to_parts(section: Section, name: str, quantity: Quantity, unit: Unit, parts_per_credit: int) -> int:
-    """A quantity as a whole number of the allowance's parts."""
+def _check_allowance(section: Section, found: Allowance, unit: Unit | None) -> None:
+    """What fits together only as a whole; nothing is said of a unit that could not be read."""
+    if unit == "credits" and not found.costs:
+        section.wrong(
+            "quantity", 'credits without "costs"; write what usage costs, such as {kinds: email, credits: "1"}'
+        )
+    elif unit not in ("credits", None) and found.costs:
+        section.wrong("costs", f'"costs" for an allowance of {unit}; take it out, or write credits')
+    elif found.parts_per_credit > PARTS_PER_CREDIT_MAX:
+        section.wrong("costs", f"the costs have no common part of a credit above 1/{PARTS_PER_CREDIT_MAX}; round them")
+    if found.roll_over and found.expiry.at != "period":
+        section.wrong("roll_over", '"roll_over" of what does not end with its period; take it out')
+
+
+def to_parts(section: Section, name: str, quantity: Quantity, unit: Unit | None, parts_per_credit: int) -> int:
+    """A quantity as a whole number of the allowance's parts; its unit is not known (None) after a mistake."""
+    if unit is None:
+        return 0
     if quantity.unit != unit:
         section.wrong(name, f"{name} is in {quantity.unit}, the allowance in {unit}; write the same")
     exact = quantity.exact * (parts_per_credit if quantity.unit == "credits" else 1)
@@ -178,7 +184,7 @@ def _expiry(section: Section) -> Expiry:
     return Expiry("months", months or 1)
 
 
-def _roll_over(section: Section, unit: Unit, parts_per_credit: int) -> RollOver | None:
+def _roll_over(section: Section, unit: Unit | None, parts_per_credit: int) -> RollOver | None:
     """What is left at the end of the period goes on: true, or {periods, maximum}."""
     value = section.raw("roll_over")
     if value is None or isinstance(value, Scalar | Seq):
