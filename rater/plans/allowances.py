@@ -34,6 +34,8 @@ class Balance(msgspec.Struct, frozen=True):
     until_ms: int = NEVER_MS
     #: How many more times what is left may roll over.
     rolls_left: int = 0
+    #: What it began with, for people: how much of it is used.
+    granted_parts: int = 0
 
     @property
     def order(self) -> tuple[int, int, bool, str]:
@@ -168,7 +170,7 @@ def grant(
         until_ms = add_months(zone, from_ms, allowance.expiry.months)
     quantity = allowance.quantity_parts if quantity_parts is None else quantity_parts
     rolls = allowance.roll_over.periods if allowance.roll_over else 0
-    return Balance(id, allowance, quantity, from_ms, until_ms, rolls)
+    return Balance(id, allowance, quantity, from_ms, until_ms, rolls, quantity)
 
 
 def rolled_over(ended: Iterable[Balance], allowance: Allowance, period: Period) -> tuple[Balance, ...]:
@@ -187,5 +189,6 @@ def rolled_over(ended: Iterable[Balance], allowance: Allowance, period: Period) 
             left = min(left, room)
             room -= left
         if left > 0:
-            found.append(Balance(balance.id, allowance, left, balance.from_ms, period.end_ms, balance.rolls_left - 1))
+            until_ms, rolls = period.end_ms, balance.rolls_left - 1
+            found.append(Balance(balance.id, allowance, left, balance.from_ms, until_ms, rolls, granted_parts=left))
     return tuple(found)

@@ -55,9 +55,9 @@ def prorated_nanos(fee_nanos: int, method: Proration, period: Period, at_ms: int
     return to_minor_nanos(fee_nanos * share, currency)
 
 
-def percent_hundredths(part: int, whole: int) -> int:
+def percent_hundredths(part: int | Fraction, whole: int | Fraction) -> int:
     """Hundredths of a percent, half-up: 258 of 990 is 2,606, that is 26.06 %. Of nothing, nothing is used."""
-    return round_exact(Fraction(part * _HUNDREDTHS, whole), "half-up") if whole else 0
+    return round_exact(Fraction(part) * _HUNDREDTHS / whole, "half-up") if whole else 0
 
 
 def format_percent(hundredths: int) -> str:
