@@ -104,12 +104,22 @@ def _use(usable: Sequence[Balance], left: dict[str, int], piece: Part, lines: li
         quantity = min(rest, left[balance.id] // cost)
         if quantity:
             left[balance.id] -= quantity * cost
-            at_ms = _reached_ms(piece, piece.quantity - rest)
-            lines.append(Line(balance.id, quantity, quantity * cost, left[balance.id], at_ms))
+            line = Line(
+                balance.id, quantity, quantity * cost, left[balance.id], _reached_ms(piece, piece.quantity - rest)
+            )
+            _append(lines, line)
             rest -= quantity
     if not rest:
         return None
     return msgspec.structs.replace(piece, quantity=rest, start_ms=_reached_ms(piece, piece.quantity - rest))
+
+
+def _append(lines: list[Line], line: Line) -> None:
+    """A balance that goes on giving after a boundary of another one has one line for both sides."""
+    if lines and lines[-1].id == line.id:
+        before = lines.pop()
+        line = Line(line.id, before.quantity + line.quantity, before.parts + line.parts, line.left_parts, before.at_ms)
+    lines.append(line)
 
 
 def _reached_ms(piece: Part, quantity: int) -> int:

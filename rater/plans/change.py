@@ -15,7 +15,8 @@ import msgspec
 
 from rater.plans.account import Account, Direction, Refusal, refusals
 from rater.plans.allowances import Balance, grant
-from rater.plans.calendar import Period, Periods, month_end_ms
+from rater.plans.calendar import Periods, month_end_ms
+from rater.plans.due import Due, period_fee
 from rater.plans.model import Capacity, Plan
 from rater.plans.proration import prorated_nanos
 
@@ -41,14 +42,14 @@ class ChangePreview(msgspec.Struct, frozen=True):
     fee_nanos: int
     activation_nanos: int
     refund_nanos: int
-    #: The part of that which is due on confirmation: all of it where the change is at once.
+    #: What is due on confirmation: all of that where the change is at once. Negative: more is given back than charged.
     charged_now_nanos: int
     #: By how much the wallet is short of that.
     short_nanos: int
-    #: The new plan's periods, and what the first whole one after the change costs.
-    periods: Periods
-    next_fee_nanos: int
-    next_fee_ms: int
+    #: The new plan's periods; None where they begin with the first usage after the change.
+    periods: Periods | None
+    #: The fee after that one; None where there is none, or none until first usage.
+    next_fee: Due | None
     forfeited: tuple[Left, ...]
     kept: tuple[Left, ...]
     #: What the new plan grants, from when until when; their ids are for who books them to give.
@@ -63,9 +64,7 @@ def preview_change(account: Account, new: Plan, asked_ms: int, volume: int | Non
     direction = direction_of(old, new, account.volume, volume)
     when_ms = _when_ms(account, direction, asked_ms)
     periods = _periods_after(account, new, when_ms)
-    period = periods.period_at(when_ms)
-    assert period is not None, "the new plan's periods hold from the change on"
-    fee_nanos = _fee_nanos(account, new, period, when_ms, volume)
+    fee_nanos, next_fee = _fees(new, periods, when_ms, volume)
     refund_nanos = _refund_nanos(account, when_ms)
     activation_nanos = new.activation_nanos if new.name != old.name else 0
     due_nanos = fee_nanos + activation_nanos - refund_nanos
@@ -83,11 +82,10 @@ def preview_change(account: Account, new: Plan, asked_ms: int, volume: int | Non
         charged_now_nanos=now_nanos,
         short_nanos=max(0, now_nanos - max(0, account.available_nanos)),
         periods=periods,
-        next_fee_nanos=new.fee_nanos(volume),
-        next_fee_ms=period.end_ms,
+        next_fee=next_fee,
         forfeited=forfeited,
         kept=kept,
-        granted=_granted(account, new, period, when_ms, volume),
+        granted=_granted(account, new, periods, when_ms, volume),
         capacity=combined(new.capacity, account.bought, old.leaving.extras),
         refusals=tuple(refusals(account, new, direction, volume)),
     )
@@ -128,22 +126,27 @@ def _when_ms(account: Account, direction: Direction, asked_ms: int) -> int:
     return max(asked_ms, timing.date_ms)
 
 
-def _periods_after(account: Account, new: Plan, when_ms: int) -> Periods:
-    """The account's own periods where the new plan keeps them and has the same ones, else new ones from the change."""
+def _periods_after(account: Account, new: Plan, when_ms: int) -> Periods | None:
+    """The account's own periods where the new plan keeps them and has the same ones, else new ones from its start."""
     own, billing = account.periods, new.billing
+    begins_ms = billing.starts.of(when_ms, None)
     is_same = own is not None and (own.months, own.by) == (billing.months, billing.by) and own.anchor_ms <= when_ms
-    if own is not None and is_same and new.joining.period == "keep":
+    if is_same and new.joining.period == "keep" and begins_ms == when_ms:
         return own
-    return Periods(account.zone, when_ms, billing.months, billing.by)
+    return None if begins_ms is None else Periods(account.zone, begins_ms, billing.months, billing.by)
 
 
-def _fee_nanos(account: Account, new: Plan, period: Period, when_ms: int, volume: int | None) -> int:
-    """The new plan's fee for the period of the change; nothing where it is charged from later on."""
-    starts = (new.recurring.starts if new.recurring else None) or new.billing.starts
+def _fees(new: Plan, periods: Periods | None, when_ms: int, volume: int | None) -> tuple[int, Due | None]:
+    """The new plan's fee at the change, and the next one, where it is known by now when that is."""
     whole_nanos = new.fee_nanos(volume)
-    if not whole_nanos or starts.of(when_ms, None) != when_ms:
-        return 0
-    return prorated_nanos(whole_nanos, new.proration.change, period, when_ms, account.zone, new.currency)
+    starts_ms = ((new.recurring.starts if new.recurring else None) or new.billing.starts).of(when_ms, None)
+    period = periods.period_at(starts_ms) if periods is not None and starts_ms is not None else None
+    if not whole_nanos or periods is None or period is None or starts_ms is None:
+        return 0, None
+    if starts_ms > when_ms:
+        return 0, period_fee(new, periods, period.index, when_ms, None, volume)
+    fee_nanos = prorated_nanos(whole_nanos, new.proration.change, period, when_ms, periods.zone, new.currency)
+    return fee_nanos, Due(period.end_ms, whole_nanos)
 
 
 def _refund_nanos(account: Account, when_ms: int) -> int:
@@ -170,7 +173,13 @@ def _unused(account: Account, when_ms: int) -> tuple[tuple[Left, ...], tuple[Lef
     return tuple(forfeited), tuple(kept)
 
 
-def _granted(account: Account, new: Plan, period: Period, when_ms: int, volume: int | None) -> tuple[Balance, ...]:
+def _granted(
+    account: Account, new: Plan, periods: Periods | None, when_ms: int, volume: int | None
+) -> tuple[Balance, ...]:
+    """What the new plan grants at its start; nothing yet where that is the first usage after the change."""
+    period = periods.period_at(max(when_ms, periods.anchor_ms)) if periods is not None else None
+    if period is None:
+        return ()
     return tuple(
         grant(
             allowance.name,

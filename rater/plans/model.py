@@ -14,13 +14,17 @@ import msgspec
 from rater.plans.terms import Billing, Joining, Leaving, ProrationTerms, Recurring, Validity
 from schemas.usage import Direction, Service
 
-#: What is sold. Nothing is decided by it: it says which terms make sense together, and is shown.
+#: What is sold. Nothing is decided by it; it is shown, and says to people which terms to expect.
 Kind = Literal["payg", "prepaid", "subscription"]
-#: From a wallet, or accruing for an invoice.
+#: How usage that no allowance covers is paid: from a wallet, or accruing for an invoice.
 Settlement = Literal["prepaid", "invoice"]
 Unit = Literal["bytes", "ms", "messages", "credits"]
 Action = Literal["upgrade", "downgrade", "change-volume", "buy-addon", "refill", "cancel", "request-quote"]
 
+#: How a refill is paid: from the wallet above (a company's from its organisation's), by card, or by invoice.
+Method = Literal["parent", "card", "invoice"]
+
+METHODS: frozenset[Method] = frozenset(get_args(Method))
 SERVICES: frozenset[Service] = frozenset(get_args(Service))
 ACTIONS: frozenset[Action] = frozenset(get_args(Action))
 #: All but a quote, which only a plan without a price asks for.
@@ -113,6 +117,9 @@ class Refill(msgspec.Struct, frozen=True):
     name: str
     price_nanos: int
     balance_nanos: int
+    paid_by: frozenset[Method] = METHODS
+    #: By invoice: the wallet is given its balance when the invoice is confirmed, or at once.
+    given: Literal["confirmed", "at-once"] = "confirmed"
 
 
 class AddOn(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from fractions import Fraction
 from rater.money import format_nanos
 from rater.plans.calendar import local
 from rater.plans.credits import credits_of
-from rater.plans.model import AddOn, Allowance, Capacity, Cost, Match, Plan
+from rater.plans.model import METHODS, AddOn, Allowance, Capacity, Cost, Match, Plan, Refill
 from rater.plans.terms import Billing, Start, Timing
 from rater.tariff.units import UNITS
 
@@ -105,11 +105,18 @@ def _scale(plan: Plan) -> Iterator[Row]:
 
 def _sales(plan: Plan) -> Iterator[Row]:
     for refill in plan.refills:
-        yield "refill", f"{refill.name}: {_money(plan, refill.balance_nanos)} for {_money(plan, refill.price_nanos)}"
+        yield "refill", _refill(plan, refill)
     for addon in plan.addons:
         yield "add-on", _addon(plan, addon)
         for allowance in addon.allowances:
             yield "", _allowance(allowance)
+
+
+def _refill(plan: Plan, refill: Refill) -> str:
+    said = [f"{refill.name}: {_money(plan, refill.balance_nanos)} for {_money(plan, refill.price_nanos)}"]
+    if refill.paid_by != METHODS:
+        said.append("paid by " + " or ".join(sorted(refill.paid_by)))
+    return ", ".join([*said, *(["given at once"] if refill.given == "at-once" else [])])
 
 
 def _addon(plan: Plan, addon: AddOn) -> str:

@@ -119,8 +119,6 @@ def _plans(section: Section) -> list[Plan]:
         settlement=settlement,
         kind=section.choice("kind", get_args(Kind), "payg"),
     )
-    if head.kind == "prepaid" and settlement == "invoice":
-        section.wrong("kind", 'a prepaid plan is paid from a wallet; write "settlement: prepaid" or another kind')
     plans, places = [], []
     for version in section.sections("versions", "a version"):
         plans.append(_version(version, head))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from rater.plans.model import AddOn, Allowance, Capacity, Refill, Scale, Volume
+from rater.plans.model import METHODS, AddOn, Allowance, Capacity, Refill, Scale, Volume
 from rater.plans.reading.allowances import parse_quantity_of_any, read_allowances, to_parts
 from rater.plans.reading.section import Section, unique
 from rater.plans.reading.terms import read_capacity
@@ -20,7 +20,13 @@ def read_refills(version: Section) -> tuple[Refill, ...]:
     for section in version.sections("refills", "a refill offer"):
         price = section.money("price", required=True)
         balance = section.money("balance", required=True)
-        refill = Refill(section.text("name", required=True), price or 0, balance or 0)
+        refill = Refill(
+            name=section.text("name", required=True),
+            price_nanos=price or 0,
+            balance_nanos=balance or 0,
+            paid_by=section.choices("paid_by", sorted(METHODS), METHODS),
+            given=section.choice("given", ("confirmed", "at-once"), "confirmed"),
+        )
         if balance == 0:
             section.wrong("balance", "balance is nothing; write what the wallet is given")
         section.done()

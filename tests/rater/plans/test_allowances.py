@@ -80,6 +80,14 @@ def test_each_side_of_a_boundary_uses_the_allowance_of_its_own_time():
     assert used(balances, call(12, midnight - 5 * MINUTE)) == [("november", 5), ("december", 7)]
 
 
+def test_the_end_of_another_allowance_does_not_make_two_lines_of_one():
+    """The second ends at midnight and is not needed; the first gives on both sides."""
+    midnight = at("2026-12-01 00:00")
+    balances = [minutes("a", 100, priority=0), minutes("b", 1, midnight)]
+    (line,) = consume(balances, call(12, midnight - 5 * MINUTE)).lines
+    assert (line.quantity, line.at_ms, line.left_parts) == (12 * MINUTE, midnight - 5 * MINUTE, 88 * MINUTE)
+
+
 def test_late_usage_uses_the_allowance_of_its_own_period():
     midnight = at("2026-12-01 00:00")
     balances = [minutes("november", 5, midnight), minutes("december", 5, from_ms=midnight)]

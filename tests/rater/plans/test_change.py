@@ -14,9 +14,10 @@ from rater.plans.account import Account
 from rater.plans.allowances import grant
 from rater.plans.calendar import Periods
 from rater.plans.change import ChangePreview, combined, direction_of, migration_due, preview_change
+from rater.plans.due import Due
 from rater.plans.model import Capacity, Plan
 from rater.plans.proration import minor_step_nanos
-from rater.plans.terms import Joining, Leaving, Timing
+from rater.plans.terms import Billing, Joining, Leaving, ProrationTerms, Recurring, Start, Timing
 from tests.rater.plans.examples import example
 from tests.rater.plans.test_calendar import at
 
@@ -54,10 +55,7 @@ class TestVoicePlans:
         assert preview.when_ms == at("2026-11-15 12:00", NEW_YORK)
         assert format_nanos(preview.charged_now_nanos) == "6.00"
         assert format_nanos(self.a.fee_nanos() + preview.charged_now_nanos) == "11.00", "in total for the month"
-        assert (format_nanos(preview.next_fee_nanos), preview.next_fee_ms) == (
-            "12.00",
-            at("2026-12-01 00:00", NEW_YORK),
-        )
+        assert preview.next_fee == Due(at("2026-12-01 00:00", NEW_YORK), 12 * NANOS)
         assert [(left.id, left.parts // 60_000) for left in preview.forfeited] == [("minutes/1", 400)]
         assert preview.kept == ()
         (granted,) = preview.granted
@@ -145,7 +143,7 @@ class TestCredits:
         assert preview.when_ms == self.asked
         assert format_nanos(preview.charged_now_nanos) == "179.00"
         assert [(balance.left_parts // balance.allowance.parts_per_credit) for balance in preview.granted] == [100_000]
-        assert preview.next_fee_ms == at("2026-12-15 12:00")
+        assert preview.next_fee == Due(at("2026-12-15 12:00"), 179 * NANOS)
 
     def test_a_downgrade_waits_for_the_next_period_and_costs_nothing_now(self):
         preview = preview_change(account(self.omni, "2026-11-10", BERLIN, volume=0), self.email, self.asked, 2)
@@ -197,9 +195,28 @@ def test_what_was_bought_besides_the_plan_is_not_forfeited():
     assert [left.id for left in preview.kept] == ["bundle"]
 
 
-def test_a_fee_from_first_usage_is_not_charged_at_the_change():
-    holder = account(example("b-usage-invoiced"), "2026-11-01", BERLIN)
-    assert preview_change(holder, example("a-sim-payg"), at("2026-11-15 12:00")).fee_nanos == 0
+def test_a_plan_that_begins_with_first_usage_charges_and_grants_nothing_at_the_change():
+    plan = msgspec.structs.replace(example("a-sim-payg"), allowances=example("c-credits-free").allowances)
+    preview = preview_change(account(example("b-usage-invoiced"), "2026-11-01", BERLIN), plan, at("2026-11-15 12:00"))
+    assert (preview.fee_nanos, preview.next_fee, preview.periods, preview.granted) == (0, None, None, ())
+
+
+def test_a_fee_from_a_later_date_is_the_next_one():
+    """In November nothing, from December 10 on the share of a first period."""
+    recurring = Recurring(12 * NANOS, Start("date", at("2026-12-10 00:00")))
+    plan = msgspec.structs.replace(
+        example("b-usage-invoiced"), recurring=recurring, proration=ProrationTerms(first="days-left")
+    )
+    preview = preview_change(account(example("a-sim-payg"), "2026-11-01", BERLIN), plan, at("2026-11-15 12:00"))
+    assert (preview.fee_nanos, preview.next_fee) == (0, Due(at("2026-12-10 00:00"), parse_nanos("8.52")))
+
+
+def test_a_plan_that_begins_on_a_later_date_grants_from_then_on():
+    starts_ms = at("2026-12-10 00:00", NEW_YORK)
+    plan = msgspec.structs.replace(example("d-voice-b"), billing=Billing(starts=Start("date", starts_ms)))
+    preview = preview_change(account(example("d-voice-a"), "2026-11-01"), plan, at("2026-11-15 12:00", NEW_YORK))
+    assert (preview.fee_nanos, preview.next_fee) == (0, Due(starts_ms, 12 * NANOS))
+    assert [balance.from_ms for balance in preview.granted] == [starts_ms]
 
 
 def test_an_activation_fee_is_due_with_the_change():
@@ -232,6 +249,7 @@ def test_on_a_date_is_at_once_when_the_date_has_passed():
 def test_an_account_that_was_never_used_changes_at_once_and_its_periods_begin():
     holder = msgspec.structs.replace(account(example("a-sim-payg"), "2026-11-01", BERLIN), periods=None)
     preview = preview_change(holder, example("b-usage-invoiced"), at("2026-11-15 12:00"))
+    assert preview.periods is not None
     assert preview.periods.anchor_ms == at("2026-11-15 12:00")
 
 
@@ -272,6 +290,7 @@ def test_a_change_never_costs_more_than_a_period_nor_gives_back_more_than_was_pa
     assert 0 <= preview.fee_nanos <= new.fee_nanos()
     assert 0 <= preview.refund_nanos <= old.fee_nanos()
     assert preview.charged_now_nanos % minor_step_nanos("USD") == 0
-    assert preview.next_fee_ms > preview.when_ms
+    assert preview.next_fee is not None
+    assert preview.next_fee.at_ms > preview.when_ms
     if preview.when_ms > asked:
         assert preview.charged_now_nanos == 0

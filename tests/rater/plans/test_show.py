@@ -63,6 +63,7 @@ def test_every_field_of_a_plan_is_said():
     for words in ("from 2026-02-01 00:00 Europe/Berlin", "-10.00 EUR", "in eu, CH, 262-01", "outgoing to DE, eu",
                   "rolls over 2 times, at most 5 GB", "shared by the company", "ends after 3 months", "does not end",
                   "7/3 credits a message for sms to IN", "0.25 credits a min for voice", "14 days on hold",
+                  "large: 60.00 EUR for 50.00 EUR, paid by invoice or parent, given at once",
                   "only by migration; upgrade at once, downgrade next period"):  # fmt: skip
         assert words in text
 

@@ -42,7 +42,7 @@ versions:
           - {services: voice, credits: "0.25", per: min}
     refills:
       - {name: small, price: "10.00", balance: "11.00"}
-      - {name: large, price: "50.00", balance: "60.00"}
+      - {name: large, price: "50.00", balance: "60.00", paid_by: [parent, invoice], given: at-once}
     addons:
       - name: number
         price: "2.00"

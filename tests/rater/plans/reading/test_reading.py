@@ -76,7 +76,10 @@ class TestWhatItSays:
         assert [cost.match.services for cost in credits.costs] == [{"message"}, {"message"}, {"voice"}]
 
     def test_what_is_sold_besides(self):
-        assert self.first.refills[1] == Refill("large", 50 * NANOS, 60 * NANOS)
+        assert self.first.refills[1] == Refill(
+            "large", 50 * NANOS, 60 * NANOS, frozenset({"parent", "invoice"}), "at-once"
+        )
+        assert self.first.refills[0] == Refill("small", 10 * NANOS, 11 * NANOS)
         extra = Allowance("extra", "ms", 18_000_000, Match(frozenset({"voice"})))
         number = AddOn("number", 2 * NANOS, NANOS, True, 14, (extra,), Capacity(numbers=1))
         assert self.first.addons == (number,)
@@ -125,7 +128,6 @@ class TestWhatItSays:
 BROKEN = [
     ("no name", "plan: good\n", "", 'a plan has no "plan"; write it'),
     ("unknown kind", "kind: subscription", "kind: subscripton", 'unknown kind "subscripton"; write "subscription"'),
-    ("prepaid by invoice", "kind: subscription", "kind: prepaid", ""),
     ("unknown currency", "currency: EUR", "currency: EURO", 'currency "EURO" is no currency of ISO 4217; write "EUR"'),
     ("currency in lower case", "currency: EUR", "currency: eur", 'write "EUR"'),
     ("unknown zone", "Europe/Berlin", "Europe/Berlim", 'write "Europe/Berlin"'),
@@ -184,6 +186,8 @@ BROKEN = [
      'a refill offer has no "balance"'),
     ("refill of nothing", 'balance: "11.00"', 'balance: "0.00"', "balance is nothing"),
     ("refill twice", "name: large", "name: small", 'refill offer "small" is there already (line 41)'),
+    ("unknown method", "[parent, invoice]", "[parent, invoce]", 'unknown paid_by "invoce"; write "invoice"'),
+    ("unknown time of giving", "given: at-once", "given: now", 'unknown given "now"'),
     ("hold of what is paid once", "recurring: true", "recurring: false", ""),
     ("queue for an add-on", "capacity: {numbers: 1}", "capacity: {queue_priority: 1}", 'field "queue_priority"'),
     ("unknown when", "downgrade: next-period", "downgrade: next-month", 'unknown when "next-month"'),
@@ -203,7 +207,6 @@ BROKEN = [
 
 #: Mistakes that are reported elsewhere than on the changed line: on the line that has this text.
 ELSEWHERE = {
-    "prepaid by invoice": ("kind: prepaid", "a prepaid plan is paid from a wallet"),
     "no tariff": ('version: "1"', 'a version has no "tariff"; write it'),
     "no start": ('version: "1"', 'a version has no "effective_from"; write it'),
     "versions at one time": ('version: "2"', "two versions take effect at the same time"),
@@ -228,8 +231,6 @@ def test_a_mistake_is_named_with_its_line_and_what_to_write(broken, old, new, sa
     if broken in ELSEWHERE:
         place, says = ELSEWHERE[broken]
         line = text[: text.index(place)].count("\n") + 1
-    if broken == "prepaid by invoice":
-        text = text.replace("settlement: prepaid", "settlement: invoice").replace('    floor: "-10.00"\n', "")
     mistakes = read_plan_file(text, "good.yaml").mistakes
     assert any(says in mistake.message for mistake in mistakes if mistake.line == line), mistakes
     assert len(mistakes) <= 2, "one mistake is not reported as many"
