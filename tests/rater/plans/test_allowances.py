@@ -291,3 +291,43 @@ def test_what_is_not_covered_is_left_because_nothing_that_holds_can_pay_one_more
             place = balance.allowance.match.where
             if holds and (not place or set(place) & rest.use.where):
                 assert left[balance.id] < balance.allowance.costs[0].credits
+
+
+@given(hypothetical_balances, st.integers(0, 60), times, st.sampled_from(["eu", "us"]))
+def test_a_call_is_used_as_if_each_millisecond_chose_its_balance_by_itself(rows, length, start, place):
+    """The rule itself, unit by unit: the first in order that holds at that instant and can pay for one more."""
+    balances = build(rows)
+    use = Use("voice", where=frozenset({place}))
+    left = {balance.id: balance.left_parts for balance in balances}
+    expected: dict[str, int] = {}
+    for instant in range(start, start + length):
+        for balance in sorted(balances, key=lambda balance: balance.order):
+            where = balance.allowance.match.where
+            cost = int(balance.allowance.costs[0].credits)
+            if (
+                balance.from_ms <= instant < balance.until_ms
+                and left[balance.id] >= cost
+                and (not where or place in where)
+            ):
+                left[balance.id] -= cost
+                expected[balance.id] = expected.get(balance.id, 0) + 1
+                break
+    found: dict[str, int] = {}
+    for line in consume(balances, Part(use, length, start, start + length)).lines:
+        found[line.id] = found.get(line.id, 0) + line.quantity
+    assert found == expected
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.integers(0, 3)), max_size=5),
+    st.none() | st.integers(0, 800),
+)
+def test_what_rolls_over_is_never_more_than_was_left_nor_than_the_maximum(rows, parts_max):
+    allowance = Allowance("a", "ms", 500, Match(), roll_over=RollOver(3, parts_max))
+    ended = [Balance(f"a/{number}", allowance, left, 0, 1, rolls) for number, (left, rolls) in enumerate(rows)]
+    went_on = rolled_over(ended, allowance, TestGrantAndRollOver.after)
+    may = sum(left for left, rolls in rows if rolls)
+    assert sum(balance.left_parts for balance in went_on) == (may if parts_max is None else min(may, parts_max))
+    before = {balance.id: balance for balance in ended}
+    assert all(balance.rolls_left == before[balance.id].rolls_left - 1 >= 0 for balance in went_on)
+    assert all(balance.left_parts <= before[balance.id].left_parts for balance in went_on)

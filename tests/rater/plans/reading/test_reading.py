@@ -137,6 +137,8 @@ BROKEN = [
     ("no tariff", "    tariff: world\n    rank", "    rank", ""),
     ("no start", '    effective_from: "2026-01-01T00:00"\n', "", ""),
     ("bad start", '"2026-01-01T00:00"', '"January"', 'effective_from "January" is no time'),
+    ("year without a calendar", '"2026-01-01T00:00"', '"0001-01-01"', "write one from 1901 to 2999"),
+    ("year that is far", '"2027-04-01T00:00"', '"9999-12-31T23:59"', "write one from 1901 to 2999"),
     ("versions at one time", '"2026-06-01T00:00"', '"2026-01-01T00:00"', ""),
     ("version twice", 'version: "2"', 'version: "1"', 'version "1" is there already (line 7); rename it'),
     ("rank that is none", "rank: 2", "rank: high", 'rank "high" is no whole number from 0 to 1000000'),
