@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rater.directory import Assignment, Subscriber
 from rater.identity import NO_TOKEN, door_digest, token
-from rater.plans.model import Plan
+from rater.plan import Plan
 from rater.rating.charge import Charge
 from rater.tariff.model import Tariff
 from rater.wallet.entry import Decision, Entry
