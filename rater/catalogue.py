@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from rater.errors import CatalogueError
-from rater.plan import Plan, read_plan
+from rater.plans.model import Plan
+from rater.plans.reading import PlanFile, read_plan_file
+from rater.plans.reading.references import check_references
+from rater.plans.reading.section import Reference
 from rater.tariff.check import check_tariff_file
 from rater.tariff.load import read_tariff, read_text
 from rater.tariff.model import Tariff
@@ -36,6 +39,7 @@ class Catalogue:
         self.digest = blake2b(_packed(self._files), digest_size=DIGEST_BYTES).digest()
         self._tariffs: dict[str, Tariff] = {}
         self._plans: dict[str, tuple[Plan, ...]] = {}
+        self._references: list[Reference] = []
         mistakes: list[str] = []
         for path in self._files:
             if path.endswith(".yaml"):
@@ -92,6 +96,10 @@ class Catalogue:
         """The names of all plans."""
         return tuple(sorted(self._plans))
 
+    def versions(self, name: str) -> tuple[Plan, ...]:
+        """All versions of a plan, in order of time; none if there is no such plan."""
+        return self._plans.get(name, ())
+
     def plan(self, name: str, at_ms: int) -> Plan | None:
         """The version of a plan in force at an event's time; None if there is none."""
         versions = self._plans.get(name, ())
@@ -110,14 +118,20 @@ class Catalogue:
     def _read(self, path: str) -> None:
         text = self._files[path]
         if path.startswith("plans/"):
-            plan = read_plan(text, path)
-            if self._plans.setdefault(plan[0].name, plan) is not plan:
-                raise CatalogueError(f'{path}: another file has a plan named "{plan[0].name}" too')
+            self._read_plan(read_plan_file(text, path), path)
             return
         beside = path.rpartition("/")[0]
         tariff = read_tariff(text, path, lambda name: self._beside(beside, name))
         if self._tariffs.setdefault(tariff.name, tariff) is not tariff:
             raise CatalogueError(f'{path}: another file has a tariff named "{tariff.name}" too')
+
+    def _read_plan(self, file: PlanFile, path: str) -> None:
+        if not file.plans:
+            raise CatalogueError("\n".join(_serious(file)))
+        name = file.plans[0].name
+        if self._plans.setdefault(name, file.plans) is not file.plans:
+            raise CatalogueError(f'{path}: another file has a plan named "{name}" too')
+        self._references += file.references
 
     def _beside(self, folder: str, name: str) -> str:
         try:
@@ -126,24 +140,18 @@ class Catalogue:
             raise CatalogueError(f"{folder}/{name}: there is no such file") from None
 
     def _dangling(self) -> list[str]:
-        """Plans whose tariff is not there."""
-        return [
-            f'plan "{plan.name}" version "{plan.version}": there is no tariff "{plan.tariff}"'
-            for versions in self._plans.values()
-            for plan in versions
-            if plan.tariff not in self._tariffs
-        ]
+        """What plans name and the catalogue does not have."""
+        return [str(mistake) for mistake in check_references(self._references, self._tariffs, self._plans)]
 
 
 def _mistakes_of_plans(files: Mapping[str, str]) -> list[str]:
-    mistakes = []
-    for path, text in sorted(files.items()):
-        if path.startswith("plans/"):
-            try:
-                read_plan(text, path)
-            except CatalogueError as error:
-                mistakes.append(str(error))
-    return mistakes
+    plans = [read_plan_file(text, path) for path, text in sorted(files.items()) if path.startswith("plans/")]
+    return [mistake for plan in plans for mistake in _serious(plan)]
+
+
+def _serious(file: PlanFile) -> list[str]:
+    """What keeps a plan file from loading."""
+    return [str(mistake) for mistake in file.mistakes if not mistake.tolerable]
 
 
 def _packed(files: Mapping[str, str]) -> bytes:

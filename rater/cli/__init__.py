@@ -23,6 +23,7 @@ COMMANDS = {
     "sim": ("rater.cli.sim:sim", "Add, move and look at SIMs."),
     "parked": ("streams.cli.parked:parked", "List and replay events that wait for a repair."),
     "tariff": ("rater.cli.tariff:tariff", "Check tariff files: every mistake at once."),
+    "plan": ("rater.cli.plan:plan", "Check plan files, and show what a plan says."),
     "quote": ("rater.cli.quote:quote", "Rate usage without touching a wallet."),
     "query": ("streams.cli.query:query", "Ask ClickHouse, read only."),
 }

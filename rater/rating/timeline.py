@@ -27,10 +27,11 @@ def _month(zone: str, year: int, month: int) -> tuple[int, int, str]:
     tz = ZoneInfo(zone)
     start = datetime(year, month, 1, tzinfo=tz)
     end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=tz)
-    return _unix_ms(start), _unix_ms(end), f"{year:04d}-{month:02d}-01"
+    return instant_ms(start), instant_ms(end), f"{year:04d}-{month:02d}-01"
 
 
-def _unix_ms(moment: datetime) -> int:
+def instant_ms(moment: datetime) -> int:
+    """Unix milliseconds of a moment that has a zone; its fraction of a second is left out."""
     offset = moment.utcoffset()
     assert offset is not None
     naive = moment.replace(tzinfo=None) - offset - datetime(1970, 1, 1)

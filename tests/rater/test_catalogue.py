@@ -88,7 +88,7 @@ def test_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         Catalogue.load(_write(tmp_path, **broken))
 
     assert "EURO" in str(error.value)
-    assert 'plans/payg.yaml.settlement: "postpaid" is not one of prepaid, invoice' in str(error.value)
+    assert 'plans/payg.yaml:4: unknown settlement "postpaid"; write "prepaid"' in str(error.value)
 
 
 def test_a_plan_whose_tariff_is_not_there_is_a_mistake(tmp_path: Path) -> None:

@@ -60,23 +60,29 @@ class Map(Value):
         return None if isinstance(value, Scalar) and value.kind == "null" else value
 
 
-def read_yaml(path: Path, report: Report) -> Map | None:
+def read_yaml(path: Path, report: Report, example: str = "tariff: my-tariff") -> Map | None:
     """The mapping a YAML file holds; None, and a mistake, where it holds none."""
-    place = Value(str(path), 1)
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=CatalogueLoader)
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        report.add(place, f"cannot be read: {error}")
+        report.add(Value(str(path), 1), f"cannot be read: {error}")
         return None
+    return read_yaml_text(text, str(path), report, example)
+
+
+def read_yaml_text(text: str, path: str, report: Report, example: str) -> Map | None:
+    """The mapping that the text of a YAML file holds; `path` names it in mistakes."""
+    try:
+        node = yaml.compose(text, Loader=CatalogueLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
-        report.add(Value(str(path), line), f"not YAML: {getattr(error, 'problem', None) or error}")
+        report.add(Value(path, line), f"not YAML: {getattr(error, 'problem', None) or error}")
         return None
-    value = None if node is None else convert(node, str(path), report)
+    value = None if node is None else convert(node, path, report)
     if isinstance(value, Map):
         return value
-    report.add(place, 'not a mapping; write fields such as "tariff: my-tariff"')
+    report.add(Value(path, 1), f'not a mapping; write fields such as "{example}"')
     return None
 
 

@@ -17,6 +17,7 @@ from rater.tariff.units import UNITS, parse_quantity
 from schemas.usage import Service
 
 SERVICES: tuple[Service, ...] = get_args(Service)
+YEAR_MIN, YEAR_MAX = 1900, 3000
 _NETWORK = re.compile(r"(\d{3})-\d{2,3}")
 _NUMBER = re.compile(r"\+\d{1,15}|\d{1,8}")
 #: What people write instead of a code of ISO 3166-1: the European Union's own two, then names.
@@ -179,6 +180,9 @@ def moment(report: Report, value: Value | None, name: str, zone: ZoneInfo | None
         read = datetime.fromisoformat(written.text)
     except ValueError:
         report.add(written, f'{name} "{written.text}" is no time; write one such as "2026-10-01T00:00"')
+        return None
+    if not YEAR_MIN < read.year < YEAR_MAX:  # so that no zone and no month more leads out of what a date can be
+        report.add(written, f'{name} "{written.text}" is no year to rate in; write one from 1901 to 2999')
         return None
     if read.tzinfo is None:
         read = read.replace(tzinfo=zone or UTC)

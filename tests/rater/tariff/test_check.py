@@ -104,6 +104,7 @@ BROKEN = [
      '{service: voice, direction: outgoing, price: "1", per: min}\n      - {service: voice, price: "2", per: min}', ""),
     ("no default", '{service: data, price: "0.4", per: MB}', '{service: data, where: DE, price: "0.4", per: MB}', ""),
     ("bad start", '"2026-06-01T00:00"', '"June"', 'effective_from "June" is no time'),
+    ("year without a calendar", '"2026-06-01T00:00"', '"0001-01-01"', "is no year to rate in; write one from 1901"),
     ("start that the clocks skip", '"2026-06-01T00:00"', '"2026-03-29T02:30"',
      'is skipped by the clocks of Europe/Berlin; write "2026-03-29T03:30"'),
     ("versions at the same time", '"2026-06-01T00:00"', '"2025-12-31T23:00+00:00"',

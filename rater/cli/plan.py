@@ -1,0 +1,117 @@
+"""`rater plan check`: every mistake of plan files at once. `rater plan show`: a plan in words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from rater.catalogue import Catalogue
+from rater.errors import CatalogueError
+from rater.plans.model import Plan
+from rater.plans.reading import PlanFile, check_plan_file, read_plan
+from rater.plans.reading.references import check_references
+from rater.plans.show import describe
+from rater.settings import Settings
+from rater.tariff.load import load_tariff, read_text
+from rater.tariff.model import Tariff
+
+
+@click.group()
+def plan() -> None:
+    """Check plan files, and show what a plan says."""
+
+
+@plan.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
+def check(paths: tuple[Path, ...]) -> None:
+    """List every mistake of plan files, with its line and what to write instead.
+
+    PATH is a plan file, a folder of them, or a catalogue with a folder "plans". Within a catalogue the tariffs, zones
+    and plans that a plan names are looked up too. Exits with 1 if there is a mistake.
+    """
+    files = {file: check_plan_file(file) for path in paths for file in _files(path)}
+    if not files:
+        raise click.ClickException(f"no plan (*.yaml) in {', '.join(map(str, paths))}")
+    lines = [str(mistake) for found in files.values() for mistake in found.mistakes]
+    lines += _twice(files)
+    for folder in {_catalogue_of(path) for path in files}:
+        inside = {path: found for path, found in files.items() if _catalogue_of(path) == folder}
+        lines += _unknown(folder, inside)
+    for path, found in files.items():
+        if not any(line.startswith(f"{path}:") for line in lines):
+            click.echo(f"{path}: no mistakes in {_summary(found)}")
+    for line in lines:
+        click.echo(line)
+    if lines:
+        click.echo(f"{len(lines)} mistake{'s' if len(lines) > 1 else ''}", err=True)
+        sys.exit(1)
+
+
+@plan.command()
+@click.argument("name", metavar="NAME|FILE")
+@click.option("--version", help="Only this version; all of them unless set.")
+@click.pass_obj
+def show(settings: Settings, name: str, version: str | None) -> None:
+    """Say what a plan's versions offer, as the engine reads them: one of the catalogue by name, or a file."""
+    if name.endswith(".yaml"):
+        versions = read_plan(read_text(Path(name)), name)
+    else:
+        catalogue = Catalogue.load(Path(settings.engine.catalogue))
+        versions = catalogue.versions(name)
+        if not versions:
+            raise click.ClickException(f'there is no plan "{name}"; there are {", ".join(catalogue.plans)}')
+    chosen = [found for found in versions if version in (None, found.version)]
+    if not chosen:
+        raise click.ClickException(f'plan "{name}" has no version "{version}"')
+    for found in chosen:
+        click.echo(f"{found.name} {found.version}")
+        for label, text in describe(found):
+            click.echo(f"  {label:<11} {text}")
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    folder = path / "plans" if (path / "plans").is_dir() else path
+    return sorted(folder.glob("**/*.yaml"))
+
+
+def _catalogue_of(path: Path) -> Path | None:
+    """The nearest folder above a plan file that has tariffs."""
+    return next((folder for folder in path.absolute().parents if (folder / "tariffs").is_dir()), None)
+
+
+def _twice(files: dict[Path, PlanFile]) -> Iterable[str]:
+    known: dict[str, Path] = {}
+    for path, found in files.items():
+        if found.name and known.setdefault(found.name, path) is not path:
+            yield f'{path}:1: {known[found.name]} has a plan named "{found.name}" too; rename one'
+
+
+def _unknown(folder: Path | None, files: dict[Path, PlanFile]) -> list[str]:
+    """What the plans name and the catalogue does not have. A tariff that does not load is the tariff check's matter."""
+    plans = {file.name for file in files.values()}
+    tariffs: dict[str, Tariff] | None = None
+    if folder is not None:
+        plans |= {check_plan_file(path).name for path in folder.glob("plans/*.yaml")}
+        try:
+            loaded = [load_tariff(path) for path in sorted(folder.glob("tariffs/**/*.yaml"))]
+            tariffs = {tariff.name: tariff for tariff in loaded}
+        except CatalogueError as error:
+            click.echo(f"tariffs are not looked up, as one has a mistake: {error}", err=True)
+    references = [reference for file in files.values() for reference in file.references]
+    return [str(mistake) for mistake in check_references(references, tariffs, plans - {""})]
+
+
+def _summary(found: PlanFile) -> str:
+    last: Plan = found.plans[-1]
+    counts = {
+        "version": len(found.plans),
+        "allowance": len(last.allowances),
+        "refill offer": len(last.refills),
+        "add-on": len(last.addons),
+    }
+    return ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts.items() if count)
