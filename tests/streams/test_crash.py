@@ -153,8 +153,8 @@ def check_records(topics: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
     fates: dict[str, set[str]] = defaultdict(set)
     for topic in ("rated", "refused"):
         for record in topics[topic]:
-            contents[record["id"], record["part"]].add(orjson.dumps(record))
-            fates[record["id"]].add(record["fate"])
+            contents[record["id"], record.get("part", 0)].add(orjson.dumps(record))
+            fates[record["id"]].add(record.get("fate", "rated"))
     assert set(fates) == {str(number) for number in range(EVENTS)}, "every event was decided"
     assert all(len(found) == 1 for found in fates.values()), "no event has two fates"
     assert all(len(found) == 1 for found in contents.values()), "a record delivered again is the same to the byte"
@@ -162,7 +162,7 @@ def check_records(topics: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
     assert not topics["dead-letters"]
     once = [orjson.loads(next(iter(found))) for found in contents.values()]
     numbers = Counter(
-        (record["wallet"], record["epoch"], record["n"]) for record in once if record["n"] and not record["part"]
+        (record["wallet"], record["epoch"], record["n"]) for record in once if record["n"] and not record.get("part", 0)
     )
     assert max(numbers.values()) == 1, "a wallet's number is used once"
     charged: dict[str, int] = defaultdict(int)
