@@ -65,6 +65,15 @@ def one_message(event_id: str, sim: str) -> bytes:
     })  # fmt: skip
 
 
+def free_message(sim: bytes) -> bytes:
+    """A message that comes in, which costs nothing."""
+    return encode({
+        "tenant": TENANT, "source": "load", "id": f"seen-{sim.decode()}", "service": "message", "kind": "sms",
+        "direction": "incoming", "iccid": sim.decode(), "mcc": "262", "mnc": "01", "message_count": 1,
+        "start_time": NOON, "end_time": NOON,
+    })  # fmt: skip
+
+
 def encode(event: dict[str, Any]) -> bytes:
     """As it goes over the wire."""
     return json.dumps(event, separators=(",", ":")).encode()

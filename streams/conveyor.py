@@ -29,6 +29,9 @@ from streams.topics import Sink
 
 #: Batches waiting before each stage. One is enough to keep a stage busy; more only adds latency.
 WAITING_MAX = 1
+#: Batches under way: one for each stage that waits for a server, and one that is prepared meanwhile. What comes in the
+#: meantime makes the next batch larger, not the queue longer.
+UNDER_WAY_MAX = 3
 
 
 class Conveyor:
@@ -39,19 +42,20 @@ class Conveyor:
         pipeline: Pipeline,
         sink: Sink,
         acknowledge: Callable[[Sequence[Outputs]], Awaitable[None]],
-        on_charged: Callable[[], None] = lambda: None,
+        on_news: Callable[[set[int]], None] = lambda _: None,
         beside: Crew | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._beside = beside
         self._sink = sink
         self._acknowledge = acknowledge
-        self._on_charged = on_charged
+        self._on_news = on_news
         self._to_prepare: asyncio.Queue[Batch] = asyncio.Queue(WAITING_MAX)
         self._to_charge: asyncio.Queue[Work] = asyncio.Queue(WAITING_MAX)
         self._to_publish: asyncio.Queue[Work] = asyncio.Queue(WAITING_MAX)
         self._to_acknowledge: asyncio.Queue[Outputs] = asyncio.Queue(WAITING_MAX)
         self._under_way = 0
+        self._room = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -76,7 +80,10 @@ class Conveyor:
         self._crew.check()
 
     async def put(self, batch: Batch) -> None:
-        """Hand over a batch; waits while the first stage is busy."""
+        """Hand over a batch; waits while enough are under way."""
+        while self._under_way >= UNDER_WAY_MAX:
+            self._room.clear()
+            await self._crew.wait(self._room.wait())
         self._under_way += 1
         self._idle.clear()
         await self._crew.wait(self._to_prepare.put(batch))
@@ -98,7 +105,9 @@ class Conveyor:
             work = await self._to_charge.get()
             with _timed("charge"):
                 await patiently("redis", partial(self._pipeline.charge, work))
-            self._on_charged()
+            news = self._pipeline.news()
+            if news:
+                self._on_news(news)
             await self._to_publish.put(work)
 
     async def _publish(self) -> None:
@@ -120,6 +129,7 @@ class Conveyor:
             for outputs in delivered:
                 count(outputs.batch.events[0].door.sort if outputs.batch.events else "none", outputs.tally)
             self._under_way -= len(delivered)
+            self._room.set()
             if not self._under_way:
                 self._idle.set()
 

@@ -114,11 +114,13 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         parts = await stack.enter_async_context(open_parts(settings))
         clickhouse = await stack.enter_async_context(open_clickhouse_of(settings, parts.embedded))
         sink = await stack.enter_async_context(open_sink(settings, kafka=kafka))
+        # Of its own: a producer sends one request at a time, and a suspend must not wait behind a batch of records.
+        news_sink = await stack.enter_async_context(open_sink(settings, kafka=kafka)) if kafka else sink
         catalogues = Catalogues(parts.redis, catalogue)
         await catalogues.keep()
         limits = Limits(settings.intake.too_old_days * DAY_MS, settings.intake.future_hours * HOUR_MS)
         pipeline = Pipeline(parts.store, parts.directory, catalogues, limits, partial(lookup_ids, clickhouse))
-        publisher = Publisher(parts.outbox, settings.engine.shards, sink, parts.clock_ms)
+        publisher = Publisher(parts.outbox, settings.engine.shards, news_sink, parts.clock_ms)
         cursor = await stack.enter_async_context(open_cursor(settings, WRITER_GROUP, kafka=kafka))
         written = Written(cursor, parts.clock_ms)
         writer = None

@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import msgspec
 
 from rater.wallet.outbox import Outbox
-from schemas.lifecycle import LifecycleEvent
+from schemas.lifecycle import LifecycleEvent, WalletEntry
 from streams.metrics import LIFECYCLE as LIFECYCLE_METRIC
 from streams.metrics import OUTBOX_DEPTH
 from streams.patience import patiently
@@ -27,8 +27,10 @@ log = logging.getLogger(__name__)
 
 PAGE_ENTRIES = 1000
 FAN_OUT_MEMBERS = 500
-#: How long a crossing made by another worker may wait; our own wake us at once.
+#: How long a crossing made by another worker may wait, while there are others; our own wake us at once.
 IDLE_S = 0.02
+#: How long a crossing may wait that a command made.
+ALONE_S = 0.1
 LEASE_S = 5.0
 
 _encode = msgspec.json.Encoder().encode
@@ -43,23 +45,38 @@ class Publisher:
         self._sink = sink
         self._clock_ms = clock_ms
         self._woken = asyncio.Event()
+        #: Shards known to have news, and whether there may be more that is not known.
+        self._news: set[int] = set()
+        self._look_everywhere = True
         self._leased: set[int] = set()
         self._lease_until = 0.0
 
-    def wake(self) -> None:
-        """Say that there may be something to publish."""
+    def wake(self, shards: Iterable[int] | None = None) -> None:
+        """Say that there is something to publish in these shards, or may be anywhere."""
+        if shards is None:
+            self._look_everywhere = True
+        else:
+            self._news.update(shards)
         self._woken.set()
 
     async def run(self) -> None:
         """Publish for ever; cancel to stop."""
         try:
             while True:
-                if not await patiently("redis", self.publish_once):
-                    self._woken.clear()
-                    with contextlib.suppress(asyncio.TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), IDLE_S)
+                await patiently("redis", self.publish_once)
+                if not self._news:
+                    await self._wait()
         finally:
             await self._let_go()
+
+    async def _wait(self) -> None:
+        """Wait for news, or until it is time to look for that of others."""
+        self._woken.clear()
+        try:
+            async with asyncio.timeout(ALONE_S if len(self._leased) == len(self._shards) else IDLE_S):
+                await self._woken.wait()
+        except TimeoutError:
+            self._look_everywhere = True
 
     async def drain(self) -> None:
         """Publish until the outbox is empty, then give the leases back: for commands that end."""
@@ -76,17 +93,22 @@ class Publisher:
             await asyncio.sleep(IDLE_S)
 
     async def publish_once(self) -> bool:
-        """One round over the leased shards; answers whether anything was done."""
+        """One round over the leased shards with news; answers False once it looked at all and there was nothing."""
         await self._renew()
-        waiting = await self._outbox.waiting()
-        OUTBOX_DEPTH.set(sum(waiting.values()))
-        shards = sorted(self._leased & waiting.keys())
+        news, self._news = self._news & self._leased, set()
+        looks_everywhere = self._look_everywhere or not news
+        if looks_everywhere:
+            self._look_everywhere = False
+            waiting = await self._outbox.waiting()
+            OUTBOX_DEPTH.set(sum(waiting.values()))
+            news |= self._leased & waiting.keys()
+        shards = sorted(news)
         # Shards do not wait for each other's deliveries; all have ended before a failure is raised and leases go.
         ended = await asyncio.gather(*map(self._publish_shard, shards), return_exceptions=True)
         for outcome in ended:
             if isinstance(outcome, BaseException):
                 raise outcome
-        return any(ended)
+        return any(ended) or not looks_everywhere
 
     async def _publish_shard(self, shard: int) -> bool:
         entries = await self._outbox.read(shard, PAGE_ENTRIES)
@@ -101,7 +123,11 @@ class Publisher:
             for entry in entries:
                 if isinstance(entry.event, LifecycleEvent):
                     LIFECYCLE_METRIC.labels(entry.event.type, entry.event.reason).inc()
-        more = await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
+        more = False
+        if not entries or any(_is_of_a_wallet(entry.event) for entry in entries):
+            more = await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
+        if more or len(entries) == PAGE_ENTRIES:
+            self._news.add(shard)
         return bool(entries) or more
 
     async def _renew(self) -> None:
@@ -116,3 +142,8 @@ class Publisher:
             for shard in self._leased:
                 await self._outbox.release(shard)
         self._leased = set()
+
+
+def _is_of_a_wallet(event: LifecycleEvent | WalletEntry) -> bool:
+    """Whether a wallet crossed, so that its members may have to follow."""
+    return not event.subscriber

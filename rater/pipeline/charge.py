@@ -50,6 +50,8 @@ class Charger:
         self._past = past
         self._reviver = reviver
         self._turn = asyncio.Lock()
+        #: Shards whose outbox has news since this was last emptied.
+        self.news: set[int] = set()
 
     async def charge(self, work: Work) -> None:
         """Decide every open event of the batch. May be repeated after a failure: what was decided is found again."""
@@ -93,7 +95,7 @@ class Charger:
             return []
         first = [event for event in events if not event.is_repeat]
         repeats = [event for event in events if event.is_repeat] if len(first) < len(events) else []
-        await self._store.charge(first, now_ms=now_ms)
+        self.news |= await self._store.charge(first, now_ms=now_ms)
         if repeats:
             await self._recall.look_up(repeats)
         stale: list[Rated] = []

@@ -63,6 +63,11 @@ class Pipeline:
         await self._charger.charge(work)
         return work
 
+    def news(self) -> set[int]:
+        """The shards whose outbox has news since this was last asked: crossings to be published."""
+        news, self._charger.news = self._charger.news, set()
+        return news
+
     @staticmethod
     def settle(work: Work) -> Outputs:
         """Build the messages and verdicts of a decided batch."""

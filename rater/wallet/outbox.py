@@ -7,6 +7,7 @@ that dies loses nothing.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,14 +71,15 @@ class Outbox:
         """Crossed wallets whose members are still to follow, in all shards."""
         return sum([await self._redis.llen(f"{tag(shard)}:f") for shard in range(self._store.shards)])
 
-    async def waiting(self) -> dict[int, int]:
+    async def waiting(self, shards: Iterable[int] | None = None) -> dict[int, int]:
         """How much waits in the shards where something does: entries, and crossings whose members are to follow."""
+        asked = list(range(self._store.shards) if shards is None else shards)
         pipeline = self._redis.pipeline(transaction=False)
-        for shard in range(self._store.shards):
+        for shard in asked:
             pipeline.xlen(f"{tag(shard)}:o")
             pipeline.llen(f"{tag(shard)}:f")
         counts = await pipeline.execute()
-        waits = {shard: sum(counts[2 * shard : 2 * shard + 2]) for shard in range(self._store.shards)}
+        waits = {shard: sum(counts[2 * place : 2 * place + 2]) for place, shard in enumerate(asked)}
         return {shard: count for shard, count in waits.items() if count}
 
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redis.asyncio import RedisCluster
+
 from rater.errors import UnsafeRedisError, WalletError
 from rater.wallet import function
 from rater.wallet.codec import pack_charge, pack_commands, unpack_answer, unpack_head, unpack_verdict, unpack_wallet
@@ -102,10 +104,10 @@ class WalletStore:
         """The key of a wallet's member."""
         return f"{tag(wallet.shard)}:b:{wallet.tenant}/{wallet.name}/{subscriber}".encode()
 
-    async def charge(self, events: Sequence[Debit], *, now_ms: int, epoch: int = 0) -> None:
+    async def charge(self, events: Sequence[Debit], *, now_ms: int, epoch: int = 0) -> set[int]:
         """Decide usage: sets `head` or `answer` of each event. Those of one wallet are decided in order.
 
-        An epoch of 0 is any.
+        An epoch of 0 is any. Answers the shards whose outbox has news.
         """
         by_shard: defaultdict[int, dict[bytes, list[Debit]]] = defaultdict(dict)
         for event in events:
@@ -116,24 +118,25 @@ class WalletStore:
                 groups[wallet.key] = [event]
             else:
                 group.append(event)
-        await asyncio.gather(
-            *(self._charge_shard(shard, list(groups.values()), now_ms, epoch) for shard, groups in by_shard.items())
-        )
-
-    async def _charge_shard(self, shard: int, groups: Sequence[list[Debit]], now_ms: int, epoch: int) -> None:
-        # One view for all pages: what it says was looked up elsewhere by the caller, what is learnt on the way was not.
-        dropped_before_ms = self._dropped_before_ms[shard]
+        # One view for all calls: what it says was looked up elsewhere by the caller, what is learnt on the way was not.
+        dropped = list(self._dropped_before_ms)
+        pages = {shard: _pages(list(groups.values()), CALL_ENTRIES_MAX) for shard, groups in by_shard.items()}
         behind: set[bytes] = set()
-        for page in _pages(groups, CALL_ENTRIES_MAX):
-            sent = [group for group in page if group[0].wallet.key not in behind]
-            for group in page:
-                if group[0].wallet.key in behind:
-                    for event in group:
-                        event.answer = Stale("behind")
-            if sent:
-                packed = pack_charge(sent, now_ms, epoch, dropped_before_ms)
-                replies = await self._call("charge", tag(shard), packed)
-                self._take_replies(shard, sent, replies, behind)
+        news: set[int] = set()
+        while pages:
+            calls = []
+            for shard, rest in list(pages.items()):
+                page = next(rest, None)
+                if page is None:
+                    del pages[shard]
+                elif sent := _in_turn(page, behind):
+                    calls.append((shard, sent, pack_charge(sent, now_ms, epoch, dropped[shard])))
+            replies = await self._calls("charge", [(tag(shard), packed) for shard, _, packed in calls])
+            for (shard, sent, _), (entries, *answers) in zip(calls, replies, strict=True):
+                self._take_replies(shard, sent, answers, behind)
+                if entries:
+                    news.add(shard)
+        return news
 
     def _take_replies(
         self, shard: int, groups: Sequence[list[Debit]], replies: Sequence[Any], behind: set[bytes]
@@ -183,6 +186,16 @@ class WalletStore:
                 answer = answers[index] = unpack_answer(reply)
                 if isinstance(answer, Stale):
                     behind.add((entries[index].tenant, entries[index].wallet))
+
+    async def _calls(self, name: str, calls: Sequence[tuple[str, bytes]]) -> list[Any]:
+        """The same function for several shards, in one round trip where one server has them all."""
+        if len(calls) < 2 or self._durability == "replica" or isinstance(self._redis, RedisCluster):
+            return list(await asyncio.gather(*(self._call(name, key, packed) for key, packed in calls)))
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, packed in calls:
+            pipeline.fcall(f"{function.LIBRARY}_{name}", 1, key, packed)
+        replies: list[Any] = await pipeline.execute()
+        return replies
 
     async def _call(self, name: str, key: str, *arguments: Any) -> Any:
         function_name = f"{function.LIBRARY}_{name}"
@@ -261,6 +274,17 @@ class WalletStore:
             for name in names:
                 yield name.decode()
             start = "(" + names[-1].decode()
+
+
+def _in_turn(page: Sequence[list[Debit]], behind: set[bytes]) -> list[list[Debit]]:
+    """The wallets of a page that wait for nothing; the events of the others are answered."""
+    sent = [group for group in page if group[0].wallet.key not in behind]
+    if len(sent) < len(page):
+        for group in page:
+            if group[0].wallet.key in behind:
+                for event in group:
+                    event.answer = Stale("behind")
+    return sent
 
 
 def _pages(groups: Sequence[list[Debit]], events_max: int) -> Iterator[list[list[Debit]]]:

@@ -27,17 +27,18 @@ end
 
 local function charge(keys, args)
   local packed = cmsgpack.unpack(args[1])
-  local call, replies = open_call(keys[1], packed[1]), {}
+  local call, replies = open_call(keys[1], packed[1]), {0}
   local b = read_batch(call, packed)
-  if b.epoch ~= 0 and b.epoch ~= call.epoch then return {{stale('epoch')}} end
+  if b.epoch ~= 0 and b.epoch ~= call.epoch then return {0, {stale('epoch')}} end
   load_batch(b)
   for w = 1, #b.wallet_keys do
     local last_item, last_member = b.first_item + b.counts[w] - 1, b.first_member + b.member_counts[w] - 1
-    replies[w] = not b.forgot_more and charge_at_once(b, w, last_item, last_member)
+    replies[w + 1] = not b.forgot_more and charge_at_once(b, w, last_item, last_member)
       or charge_in_turn(b, w, last_item, last_member)
     b.first_item, b.first_member = last_item + 1, last_member + 1
   end
   call:save()
+  replies[1] = #call.outbox + #call.pending  -- news for the publisher
   return replies
 end
 
