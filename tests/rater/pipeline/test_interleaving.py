@@ -1,0 +1,89 @@
+"""Batches that overtake each other between being rated and being charged, and calls that fail half way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from rater.directory import Assignment, Subscriber
+from rater.money import parse_nanos
+from rater.pipeline.batch import Door
+from rater.pipeline.settle import Outputs
+from schemas.fates import Fate
+from tests.rater.pipeline.conftest import NOW_MS, Bench, usage
+
+ICCID, MSISDN = "8988000000000000001", "+4915112345678"
+
+
+async def two_names(bench: Bench, balance: str = "100.00", wallet: str = "w") -> None:
+    """A SIM that events name by its ICCID or by its number."""
+    await bench.wallet(wallet, balance)
+    assignment = Assignment(0, wallet, wallet, "payg", "EUR")
+    await bench.directory.add([Subscriber("t", "sim-1", 1, (assignment,), iccid=ICCID, msisdn=MSISDN)], now_ms=NOW_MS)
+
+
+def by_iccid(event_id: str, **fields: Any) -> bytes:
+    return usage(event_id, **({"subscriber": None, "iccid": ICCID, "volume_bytes": 30_000} | fields))
+
+
+def by_number(event_id: str, **fields: Any) -> bytes:
+    return usage(event_id, **({"subscriber": None, "msisdn": MSISDN, "volume_bytes": 30_000} | fields))
+
+
+async def used(bench: Bench, wallet: str = "w", sim: str = "sim-1") -> int:
+    """What the SIM's one counter came to."""
+    member = await bench.store.member("t", wallet, sim)
+    assert member is not None
+    return sum(member.counters.values())
+
+
+def charged(*outputs: Outputs) -> int:
+    return sum(orjson.loads(value)["charged_nanos"] for one in outputs for _, value in one.messages.get("rated", []))
+
+
+async def consistent(bench: Bench, events: int, *outputs: Outputs) -> None:
+    """Events of 30 kB in steps of 100 kB at 0.10: whatever their order, they cost so much together."""
+    assert sum(one.tally.of(Fate.RATED) for one in outputs) == events
+    assert await used(bench) == 30_000 * events
+    assert charged(*outputs) == -(-30_000 * events // 100_000) * parse_nanos("0.10")
+    assert await bench.balance_nanos("w") == parse_nanos("100.00") - charged(*outputs)
+
+
+async def test_a_sim_that_a_batch_gives_two_names_is_charged_though_the_new_name_comes_first(bench: Bench) -> None:
+    await two_names(bench)
+    pipeline = await bench.pipeline()
+    known = await pipeline.process(bench.batch(by_iccid("1")))
+    outputs = await pipeline.process(bench.batch(by_number("2"), by_iccid("3"), by_iccid("4"), start=1))
+    await consistent(bench, 4, known, outputs)
+
+
+async def test_batches_of_two_doors_are_charged_in_another_order_than_they_were_rated_in(bench: Bench) -> None:
+    await two_names(bench)
+    pipeline = await bench.pipeline()
+    known = await pipeline.process(bench.batch(by_iccid("1")))
+    slow = pipeline.begin(bench.batch(by_iccid("2"), by_iccid("3"), start=1))
+    quick = await pipeline.process(bench.batch(by_iccid("4"), by_iccid("5"), door=Door("file:other")))
+    await pipeline.resolve(slow)
+    await consistent(bench, 5, known, quick, pipeline.settle(await pipeline.charge(slow)))
+
+
+async def test_tasks_that_share_a_pipeline_charge_exactly(bench: Bench) -> None:
+    await two_names(bench)
+    pipeline = await bench.pipeline()
+    batches = [
+        bench.batch(*(by(f"{task}-{number}") for number, by in enumerate([by_iccid, by_number] * 3)),
+                    door=Door(f"file:{task}"))
+        for task in range(5)
+    ]  # fmt: skip
+    outputs = await asyncio.gather(*map(pipeline.process, batches))
+    await consistent(bench, 30, *outputs)
+
+
+async def test_a_batch_abandoned_after_it_was_rated_stops_nobody(bench: Bench) -> None:
+    await two_names(bench)
+    pipeline = await bench.pipeline()
+    await pipeline.prepare(bench.batch(by_iccid("never charged")))
+    outputs = [await pipeline.process(bench.batch(by_iccid(str(number)), start=number)) for number in range(1, 4)]
+    await consistent(bench, 3, *outputs)
