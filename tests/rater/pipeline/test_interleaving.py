@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
 
 from rater.directory import Assignment, Subscriber
 from rater.money import parse_nanos
@@ -67,6 +68,19 @@ async def test_batches_of_two_doors_are_charged_in_another_order_than_they_were_
     quick = await pipeline.process(bench.batch(by_iccid("4"), by_iccid("5"), door=Door("file:other")))
     await pipeline.resolve(slow)
     await consistent(bench, 5, known, quick, pipeline.settle(await pipeline.charge(slow)))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_a_batch_rated_between_two_events_of_another_leaves_the_counters_right(bench: Bench, first: int) -> None:
+    await two_names(bench)
+    pipeline = await bench.pipeline()
+    known = await pipeline.process(bench.batch(by_iccid("1")))
+    torn = pipeline.begin(bench.batch(by_iccid("2"), by_number("3"), start=1))
+    between = await pipeline.prepare(bench.batch(by_iccid("4"), door=Door("file:other")))
+    await pipeline.resolve(torn)
+    works = [torn, between] if first == 0 else [between, torn]
+    outputs = [pipeline.settle(await pipeline.charge(work)) for work in works]
+    await consistent(bench, 4, known, *outputs)
 
 
 async def test_tasks_that_share_a_pipeline_charge_exactly(bench: Bench) -> None:
