@@ -40,6 +40,7 @@ class Member(Generic[Event]):
     """One member, as it will be once every event in `pending` is charged."""
 
     __slots__ = (
+        "__weakref__",
         "_head",
         "_keys",
         "counters",

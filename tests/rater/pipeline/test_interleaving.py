@@ -101,3 +101,16 @@ async def test_a_batch_abandoned_after_it_was_rated_stops_nobody(bench: Bench) -
     await pipeline.prepare(bench.batch(by_iccid("never charged")))
     outputs = [await pipeline.process(bench.batch(by_iccid(str(number)), start=number)) for number in range(1, 4)]
     await consistent(bench, 3, *outputs)
+
+
+async def test_a_sim_looked_up_anew_while_a_batch_is_prepared_is_counted_once(bench: Bench) -> None:
+    """Its events by the old name were rated before the look, those by a new name after it."""
+    await two_names(bench)
+    pipeline = await bench.pipeline()
+    known = await pipeline.process(bench.batch(by_iccid("1")))
+    await bench.directory.move("t", "sim-1", Assignment(1, "w", "other", "payg", "EUR"), now_ms=NOW_MS)
+    before = pipeline.begin(bench.batch(by_iccid("2"), start=1))
+    torn = pipeline.begin(bench.batch(by_number("3"), by_iccid("4"), by_iccid("5"), start=2))
+    outputs = pipeline.settle(await pipeline.charge(before))
+    await pipeline.resolve(torn)
+    await consistent(bench, 5, known, outputs, pipeline.settle(await pipeline.charge(torn)))
