@@ -54,18 +54,34 @@ class Charger:
 
     async def charge(self, work: Work) -> None:
         """Decide every open event of the batch. May be repeated after a failure: what was decided is found again."""
-        async with self._turn:
-            await self._reviver.revive(work)
-            events = [event for event in work.items if type(event) is Rated and event.is_open]
-            recalled = await self._recall.recall(events)
-            if recalled:
-                events = [event for event in events if event.is_open]
-                await self._did_not_count(recalled, events, work.batch.now_ms)
-            await self._send_all(events, work.batch.now_ms)
-            # All of the batch: what a try before this one decided was not restored if that one failed on its way.
-            for event in work.items:
-                if type(event) is Rated and event.head is None and event.is_redelivery:
-                    await self._past.restore(event)
+        try:
+            async with self._turn:
+                await self._charge(work)
+        except BaseException:
+            self.let_go(work)
+            raise
+
+    async def _charge(self, work: Work) -> None:
+        await self._reviver.revive(work)
+        events = [event for event in work.items if type(event) is Rated and event.is_open]
+        recalled = await self._recall.recall(events)
+        if recalled:
+            events = [event for event in events if event.is_open]
+            await self._did_not_count(recalled, events, work.batch.now_ms)
+        await self._send_all(events, work.batch.now_ms)
+        # All of the batch: what a try before this one decided was not restored if that one failed on its way.
+        for event in work.items:
+            if type(event) is Rated and event.head is None and event.is_redelivery:
+                await self._past.restore(event)
+
+    @staticmethod
+    def let_go(work: Work) -> None:
+        """Let nothing wait for a batch that failed: it may be repeated, and then is rated again, or given up."""
+        for event in work.items:
+            if type(event) is Rated and event.counts:
+                event.member.settle(event)
+                event.after, event.sessions, event.counts = b"", (), False
+                event.uncounted = event.is_open
 
     async def _send_all(self, events: list[Rated], now_ms: int) -> None:
         """Send until all are decided.
