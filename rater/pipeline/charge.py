@@ -18,7 +18,7 @@ from typing import Any
 from rater.errors import WalletError
 from rater.pipeline.batch import Fault, Faulted, Rated, Work
 from rater.pipeline.catalogues import Catalogues
-from rater.pipeline.rater import Rater
+from rater.pipeline.rater import Rater, session_prefix
 from rater.pipeline.recall import Recall
 from rater.pipeline.revive import Reviver
 from rater.pipeline.sims import Sims
@@ -166,7 +166,8 @@ class Charger:
         elif answer.why == "epoch":
             raise WalletError("the wallets were restored to an earlier state; they must be replayed first")
         elif answer.state is not None:
-            keys = [use.field.partition("/")[2].partition("/")[2] for use in event.sessions]
+            start = len(session_prefix(event.payer.subscriber))
+            keys = [use.field[start:] for use in event.sessions]
             is_first = wrong.get(event.member.key, (None, None))[1] is None
             if is_first:
                 wrong[event.member.key] = (event.member, answer.state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rater.directory import Subscriber
 from rater.identity import fingerprint, identity
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Fault, Faulted, Rated, RawEvent
@@ -147,13 +148,18 @@ class Rater:
         if len(own) == len(after) or rated.uncounted or rated.refuse:
             return
         rated.counts = True
-        prefix = f"{rated.body.tenant}/{rated.payer.subscriber.id}/"
+        prefix = session_prefix(rated.payer.subscriber)
         rated.sessions = tuple(
             SessionUse(prefix + use.key, before, before + use.add)
             for use, before in zip(charge.uses, rated.counters, strict=True)
             if use.key.startswith(SESSION)
         )
         sessions |= {key: value for key, value in after.items() if key.startswith(SESSION)}
+
+
+def session_prefix(subscriber: Subscriber) -> str:
+    """How the names of a SIM's session counters begin in Redis; its id may have slashes."""
+    return f"{subscriber.tenant}/{subscriber.id}/"
 
 
 def _known(member: Member[Any]) -> Mapping[str, int]:

@@ -116,9 +116,7 @@ class WalletStore:
                 groups[wallet.key] = [event]
             else:
                 group.append(event)
-        calls = [
-            self._charge_shard(shard, list(groups.values()), now_ms, epoch) for shard, groups in by_shard.items()
-        ]
+        calls = [self._charge_shard(shard, list(groups.values()), now_ms, epoch) for shard, groups in by_shard.items()]
         # All come back before one's failure is told: whoever repeats it changes events that are still under way else.
         for failure in await asyncio.gather(*calls, return_exceptions=True):
             if failure is not None:
