@@ -196,6 +196,7 @@ class Charger:
                 member.is_held = False  # else it would have been refused, not stale
             first = {id(event) for event in sent[key]}
             waiting = [*sent[key], *(event for event in member.pending if id(event) not in first)]
+            member.pending = deque(waiting)
             for event in waiting:
                 self._rater.price_again(event, now_ms)
             member.pending = deque(event for event in waiting if event.counts)

@@ -24,7 +24,7 @@ from schemas.usage import Usage
 #: Doubles count exactly up to here, and so does whoever reads a counter with them; usage that would pass it is refused.
 COUNTER_MAX: Final = 2**53 - 1
 SESSION: Final = "session:"
-#: Session counters remembered of one SIM; past this all are learnt again from the shard.
+#: Session counters remembered of one SIM; past this all are learnt again from the shard, once none is waited upon.
 SESSIONS_MAX: Final = 64
 
 
@@ -137,7 +137,7 @@ class Rater:
 
     def _advance_in_full(self, rated: Rated, charge: Charge, now_ms: int) -> None:
         sessions = rated.member.sessions
-        if len(sessions) > SESSIONS_MAX:
+        if len(sessions) > SESSIONS_MAX and not rated.member.pending:
             sessions.clear()
         after = {use.key: before + use.add for use, before in zip(charge.uses, rated.counters, strict=True)}
         own = {key: value for key, value in after.items() if not key.startswith(SESSION)}
