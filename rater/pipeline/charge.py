@@ -145,7 +145,7 @@ class Charger:
             await self._resolve_again([event for event in stale if event.is_open and _sim(event) in moved], now_ms)
         events = [event for event in stale if event.is_open]
         await self._rate_again(wrong, events, now_ms)
-        if whys & {"assignment", "memory"}:
+        if "assignment" in whys or self._recall.is_behind:
             # There are other shards to ask than before, or ids have gone from Redis since the batch asked.
             recalled = await self._recall.recall(events)
             events = [event for event in events if event.is_open]

@@ -93,6 +93,11 @@ class WalletStore:
         """Ids decided before this time may be forgotten here; what could be as old is looked up in ClickHouse."""
         return self._dropped_before_ms[shard]
 
+    @property
+    def dropped_before_ms(self) -> tuple[int, ...]:
+        """The same of every shard."""
+        return tuple(self._dropped_before_ms)
+
     def wallet_ref(self, tenant: str, wallet: str) -> WalletRef:
         """Where a wallet stands, for `charge`."""
         shard = self.shard_of(tenant, wallet)

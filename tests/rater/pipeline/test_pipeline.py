@@ -330,6 +330,43 @@ async def test_ids_that_redis_forgot_are_found_in_clickhouse(bench: Bench, fresh
     assert await bench.balance_nanos("w") == parse_nanos("8.00")
 
 
+async def drop_ids(store: WalletStore, now_ms: int) -> None:
+    """Forget all that was decided before."""
+    for shard in range(store.shards):
+        for later in range(3):
+            await store.rotate(shard, now_ms=now_ms + later, window_ms=1, safe_ms=now_ms + 10)
+
+
+@pytest.mark.parametrize("asked_for", ["a late event", "a repeat"])
+async def test_ids_that_redis_forgets_while_a_batch_is_recalled_are_found_in_clickhouse(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, asked_for: str
+) -> None:
+    """What the shard tells a worker that asks for one event holds for those it did not ask for."""
+    await bench.wallet("w", "10.00", "sim-1")
+    await drop_ids(bench.store, NOW_MS - 60 * 86_400_000)
+    await bench.store.refresh()
+    in_clickhouse: dict[tuple[str, str], str] = {}
+
+    async def old_ids(tenant: str, ids: Any) -> dict[tuple[str, str], str]:
+        return {key: in_clickhouse[key] for key in ids if key in in_clickhouse}
+
+    pipeline = await bench.pipeline(old_ids=old_ids)
+    first = await pipeline.process(bench.batch(usage("1")))
+    in_clickhouse["feed", "1"] = records(first)[0]["fingerprint"]
+    worker = pipeline if asked_for == "a repeat" else await bench.pipeline(old_ids=old_ids)
+    late = {"start_time": "2026-08-31T10:00:00Z", "end_time": "2026-08-31T10:00:00Z"}
+    other, lookup = await WalletStore.open(bench.redis, shards=4), bench.store.lookup
+
+    async def dropped_before(*arguments: Any) -> Any:
+        await drop_ids(other, NOW_MS)
+        return await lookup(*arguments)
+
+    monkeypatch.setattr(bench.store, "lookup", dropped_before)
+    outputs = await worker.process(bench.batch(usage("2", **(late if asked_for == "a late event" else {})), usage("1")))
+    assert fates(outputs) == [(Fate.RATED, Reason.NONE), (Fate.DUPLICATE, Reason.NONE)]
+    assert await bench.balance_nanos("w") == parse_nanos("8.00")
+
+
 async def test_a_late_event_that_comes_again_is_a_redelivery_even_if_clickhouse_has_it(bench: Bench) -> None:
     """A crash may leave a part of its records delivered; as a duplicate it would never get the others."""
     await bench.wallet("w", "10.00", "sim-1")
