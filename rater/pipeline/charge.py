@@ -72,7 +72,7 @@ class Charger:
         # All of the batch: what a try before this one decided was not restored if that one failed on its way.
         for event in work.items:
             if type(event) is Rated and event.head is None and event.is_redelivery:
-                await self._past.restore(event)
+                await self._past.restore(event, self._sims.directory)
 
     @staticmethod
     def let_go(work: Work) -> None:

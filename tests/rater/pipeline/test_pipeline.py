@@ -123,6 +123,20 @@ async def test_a_redelivery_after_a_move_is_rebuilt_as_it_was_decided(bench: Ben
     assert await bench.balance_nanos("new") == parse_nanos("10.00")
 
 
+@pytest.mark.parametrize("wallet", ["w", "new"])
+async def test_a_redelivery_is_rebuilt_by_a_worker_that_has_not_heard_of_a_change(bench: Bench, wallet: str) -> None:
+    """The event was decided by one that had; its record names the account that it was decided for."""
+    await bench.wallet("w", "10.00", "sim-1")
+    await bench.wallet("new", "10.00")
+    unaware = await bench.pipeline()
+    await unaware.process(bench.batch(usage("0")))
+    await bench.directory.move("t", "sim-1", Assignment(1, wallet, "new account", "payg", "EUR"), now_ms=NOW_MS)
+    batch = bench.batch(usage("1"), start=1)
+    first = await (await bench.pipeline()).process(batch)
+    assert records(first)[0]["account"] == "new account"
+    assert (await unaware.process(batch)).messages == first.messages
+
+
 async def test_a_redelivery_is_rebuilt_though_redis_went_away_meanwhile(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
