@@ -134,9 +134,12 @@ class Charger:
 
     async def _second_look(self, stale: list[Rated], surprises: Sequence[Rated], now_ms: int) -> list[Rated]:
         whys = {_why(event) for event in stale}
+        undecided = {event.identity for event in stale if not event.is_repeat}
         wrong: _Wrong = {event.member.key: (event.member, None) for event in surprises}
         for event in stale:
-            self._learn(event, wrong)
+            # A repeat waits for the event it repeats: a SIM that moved may have them in two shards.
+            if event.answer is not None or event.identity not in undecided:
+                self._learn(event, wrong)
         for event in stale:
             if event.fault is not None and event.counts:
                 event.member.settle(event)

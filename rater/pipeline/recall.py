@@ -87,10 +87,11 @@ class Recall:
         return [own, *sorted(others)]
 
     async def look_up(self, events: Sequence[Rated]) -> None:
-        """Set the answers of events whose own shards remember them."""
+        """Set the answers of events that shards remember."""
         by_shard: defaultdict[int, list[Rated]] = defaultdict(list)
         for event in events:
-            by_shard[event.wallet.shard].append(event)
+            for shard in self._shards(event):
+                by_shard[shard].append(event)
         await asyncio.gather(*(self._ask_shard(shard, found) for shard, found in by_shard.items()))
 
     async def _ask_shard(self, shard: int, events: Sequence[Rated]) -> None:

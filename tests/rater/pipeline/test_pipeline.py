@@ -306,6 +306,27 @@ async def test_a_sim_that_moved_is_charged_by_event_time_and_never_twice(bench: 
     assert await bench.balance_nanos(elsewhere) == parse_nanos("9.00")
 
 
+@pytest.mark.parametrize("is_known", [True, False], ids=["a SIM that is known", "a SIM that is not"])
+async def test_an_id_is_charged_once_though_a_batch_has_it_from_before_and_after_a_move(
+    bench: Bench, is_known: bool
+) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    await bench.wallet("elsewhere", "10.00")
+    assert bench.store.shard_of("t", "w") != bench.store.shard_of("t", "elsewhere")
+    moved_ms = NOW_MS - 13 * 3_600_000
+    await bench.directory.move("t", "sim-1", Assignment(moved_ms, "elsewhere", "b", "payg", "EUR"), now_ms=NOW_MS)
+    pipeline = await bench.pipeline()
+    if is_known:
+        await pipeline.process(bench.batch(usage("0")))
+    after: Any = {"start_time": "2026-10-31T12:00:00Z", "end_time": "2026-10-31T12:00:00Z"}
+    outputs = await pipeline.process(bench.batch(usage("1"), usage("1", **after), usage("2", **after), start=1))
+    assert fates(outputs) == [
+        (Fate.RATED, Reason.NONE),
+        (Fate.DEAD_LETTERED, Reason.ID_CONFLICT),
+        (Fate.RATED, Reason.NONE),
+    ]
+
+
 @pytest.mark.parametrize("steps", range(1, 6))
 async def test_a_move_cut_short_is_finished_by_the_first_worker_that_sees_it(bench: Bench, steps: int) -> None:
     """Steps that change something: repeated joining, intent, leave, new assignment, join."""
