@@ -141,6 +141,13 @@ class Directory:
         entry = await self._redis.get(_entry_key(tenant, subscriber))
         return _decode(entry) if entry is not None else None
 
+    async def at_least(self, subscriber: Subscriber, version: int) -> Subscriber:
+        """The subscriber, read anew where the caller's view is from before a version."""
+        if subscriber.version >= version:
+            return subscriber
+        self.forget(subscriber.tenant, subscriber.id)
+        return await self.get(subscriber.tenant, subscriber.id) or subscriber
+
     async def add(self, subscribers: Sequence[Subscriber], *, now_ms: int) -> None:
         """Make subscribers known and members of their wallet. Safe to repeat; who is known already stays as it is.
 

@@ -43,7 +43,7 @@ class Catalogues:
             self._known[name] = Catalogue.from_sources(sources)
         return self._known[name]
 
-    async def restore(self, event: Rated) -> None:
+    async def restore(self, event: Rated, directory: Directory) -> None:
         """Give a redelivered event the assignment, plan and tariff it was decided by; safe to repeat."""
         decision, payer = event.decision, event.payer
         if decision is None:
@@ -51,7 +51,9 @@ class Catalogues:
         is_current = decision.catalogue == self.current.digest[:NAME_BYTES]
         if is_current and decision.subscriber_version == payer.version:
             return
-        event.payer = payer = await self.payer(payer.subscriber, event.start_ms, decision)
+        # A worker that has heard of a change decides by it, and then it comes again at one that has not.
+        subscriber = await directory.at_least(payer.subscriber, decision.subscriber_version)
+        event.payer = payer = await self.payer(subscriber, event.start_ms, decision)
         # With the number itself: that catalogue may name other prefixes than today's, by which numbers are classed.
         event.shape = Shape(shape_key(event.body, event.body.called_number))
         event.offer = payer.book.offer(event.shape, event.start_ms, event.until_ms)

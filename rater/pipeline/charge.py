@@ -5,19 +5,20 @@ order; after `TOGETHER_MAX` rounds without progress one by one, and never droppe
 
 Events that move counters wait in their member's `pending`, rated each upon the one before. If one of them does not
 count after all (a repeat, a refusal) or the shard has other counters, all that wait are rated again at once, those of
-later batches included; so an event that is sent always follows from those sent before it.
+other batches included, in the order in which they are sent; so an event that is sent follows from those sent before it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any
 
 from rater.errors import WalletError
 from rater.pipeline.batch import Fault, Faulted, Rated, Work
 from rater.pipeline.catalogues import Catalogues
-from rater.pipeline.rater import Rater
+from rater.pipeline.rater import Rater, session_prefix
 from rater.pipeline.recall import Recall
 from rater.pipeline.revive import Reviver
 from rater.pipeline.sims import Sims
@@ -55,18 +56,34 @@ class Charger:
 
     async def charge(self, work: Work) -> None:
         """Decide every open event of the batch. May be repeated after a failure: what was decided is found again."""
-        async with self._turn:
-            await self._reviver.revive(work)
-            events = [event for event in work.items if type(event) is Rated and event.is_open]
-            recalled = await self._recall.recall(events)
-            if recalled:
-                await self._did_not_count(recalled, work.batch.now_ms)
-                events = [event for event in events if event.is_open]
-            await self._send_all(events, work.batch.now_ms)
-            # All of the batch: what a try before this one decided was not restored if that one failed on its way.
-            for event in work.items:
-                if type(event) is Rated and event.head is None and event.is_redelivery:
-                    await self._past.restore(event)
+        try:
+            async with self._turn:
+                await self._charge(work)
+        except BaseException:
+            self.let_go(work)
+            raise
+
+    async def _charge(self, work: Work) -> None:
+        await self._reviver.revive(work)
+        events = [event for event in work.items if type(event) is Rated and event.is_open]
+        recalled = await self._recall.recall(events)
+        if recalled:
+            events = [event for event in events if event.is_open]
+            await self._did_not_count(recalled, events, work.batch.now_ms)
+        await self._send_all(events, work.batch.now_ms)
+        # All of the batch: what a try before this one decided was not restored if that one failed on its way.
+        for event in work.items:
+            if type(event) is Rated and event.head is None and event.is_redelivery:
+                await self._past.restore(event, self._sims.directory)
+
+    @staticmethod
+    def let_go(work: Work) -> None:
+        """Let nothing wait for a batch that failed: it may be repeated, and then is rated again, or given up."""
+        for event in work.items:
+            if type(event) is Rated and event.counts:
+                event.member.settle(event)
+                event.after, event.sessions, event.counts = b"", (), False
+                event.uncounted = event.is_open
 
     async def _send_all(self, events: list[Rated], now_ms: int) -> None:
         """Send until all are decided.
@@ -119,24 +136,26 @@ class Charger:
 
     async def _second_look(self, stale: list[Rated], surprises: Sequence[Rated], now_ms: int) -> list[Rated]:
         whys = {_why(event) for event in stale}
+        undecided = {event.identity for event in stale if not event.is_repeat}
         wrong: _Wrong = {event.member.key: (event.member, None) for event in surprises}
         for event in stale:
-            self._learn(event, wrong)
+            # A repeat waits for the event it repeats: a SIM that moved may have them in two shards.
+            if event.answer is not None or event.identity not in undecided:
+                self._learn(event, wrong)
         for event in stale:
             if event.fault is not None and event.counts:
                 event.member.settle(event)
         moved = {_sim(event) for event in stale if _why(event) == "assignment"}
         if moved:
             await self._resolve_again([event for event in stale if event.is_open and _sim(event) in moved], now_ms)
-        await self._rate_again(wrong, now_ms)
-        for event in stale:
-            if event.is_open and not event.counts and event.member.key in wrong:
-                self._rate_alone(event, now_ms)
         events = [event for event in stale if event.is_open]
-        if whys & {"assignment", "memory"}:
+        await self._rate_again(wrong, events, now_ms)
+        if "assignment" in whys or self._recall.is_behind:
             # There are other shards to ask than before, or ids have gone from Redis since the batch asked.
-            await self._did_not_count(await self._recall.recall(events), now_ms)
-        return [event for event in events if event.is_open]
+            recalled = await self._recall.recall(events)
+            events = [event for event in events if event.is_open]
+            await self._did_not_count(recalled, events, now_ms)
+        return events
 
     def _learn(self, event: Rated, wrong: _Wrong) -> None:
         """Note what one stale answer says."""
@@ -152,7 +171,8 @@ class Charger:
         elif answer.why == "epoch":
             raise WalletError("the wallets were restored to an earlier state; they must be replayed first")
         elif answer.state is not None:
-            keys = [use.field.partition("/")[2].partition("/")[2] for use in event.sessions]
+            start = len(session_prefix(event.payer.subscriber))
+            keys = [use.field[start:] for use in event.sessions]
             is_first = wrong.get(event.member.key, (None, None))[1] is None
             if is_first:
                 wrong[event.member.key] = (event.member, answer.state)
@@ -163,26 +183,30 @@ class Charger:
                 if is_first or key not in event.member.sessions
             }
 
-    async def _rate_again(self, wrong: _Wrong, now_ms: int) -> None:
-        """Rate all that wait on these members again, from their present state."""
+    async def _rate_again(self, wrong: _Wrong, next_sent: Sequence[Rated], now_ms: int) -> None:
+        """Rate all that wait on these members again, from their present state.
+
+        First what is sent next, in the order in which it is sent. That need not be the order in which it was rated: a
+        name that had to be looked up was rated later, and batches of two doors may overtake each other.
+        """
         untold = [member for member, state in wrong.values() if state is None]
         states = await self._store.member_states([member.key for member in untold])
         told = dict(zip((member.key for member in untold), states, strict=True))
+        sent: defaultdict[bytes, list[Rated]] = defaultdict(list)
+        for event in next_sent:
+            sent[event.member.key].append(event)
         for key, (member, state) in wrong.items():
             member.learn(told[key] if state is None else state)
             if state is not None:
                 member.is_held = False  # else it would have been refused, not stale
-            for event in member.pending:
+            first = {id(event) for event in sent[key]}
+            waiting = [*sent[key], *(event for event in member.pending if id(event) not in first)]
+            member.pending = deque(waiting)
+            for event in waiting:
                 self._rater.price_again(event, now_ms)
-            member.forget_uncounted(lambda event: event.counts)
+            member.pending = deque(event for event in waiting if event.counts)
 
-    def _rate_alone(self, event: Rated, now_ms: int) -> None:
-        """Rate an event again that moved no counters as they were believed to be."""
-        self._rater.price_again(event, now_ms)
-        if event.counts:
-            event.member.pending.append(event)
-
-    async def _did_not_count(self, events: Sequence[Rated], now_ms: int) -> None:
+    async def _did_not_count(self, events: Sequence[Rated], next_sent: Sequence[Rated], now_ms: int) -> None:
         """What was decided elsewhere, or found to have no wallet, moves no counters."""
         wrong: _Wrong = {}
         for event in events:
@@ -190,7 +214,7 @@ class Charger:
                 wrong[event.member.key] = (event.member, None)
                 event.member.settle(event)
         if wrong:
-            await self._rate_again(wrong, now_ms)
+            await self._rate_again(wrong, next_sent, now_ms)
 
     async def _resolve_again(self, again: Sequence[Rated], now_ms: int) -> None:
         """Look up who pays anew; where the directory is ahead of the shard (a move was cut short), finish the move."""

@@ -55,7 +55,11 @@ class Pipeline:
     async def prepare(self, batch: Batch) -> Work:
         """Both."""
         work = self.begin(batch)
-        await self.resolve(work)
+        try:
+            await self.resolve(work)
+        except BaseException:
+            self._charger.let_go(work)
+            raise
         return work
 
     async def charge(self, work: Work) -> Work:

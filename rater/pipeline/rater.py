@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rater.directory import Subscriber
 from rater.identity import fingerprint, identity
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Fault, Faulted, Rated, RawEvent
@@ -23,7 +24,7 @@ from schemas.usage import Usage
 #: Doubles count exactly up to here, and so does whoever reads a counter with them; usage that would pass it is refused.
 COUNTER_MAX: Final = 2**53 - 1
 SESSION: Final = "session:"
-#: Session counters remembered of one SIM; past this all are learnt again from the shard.
+#: Session counters remembered of one SIM; past this all are learnt again from the shard, once none is waited upon.
 SESSIONS_MAX: Final = 64
 
 
@@ -136,7 +137,7 @@ class Rater:
 
     def _advance_in_full(self, rated: Rated, charge: Charge, now_ms: int) -> None:
         sessions = rated.member.sessions
-        if len(sessions) > SESSIONS_MAX:
+        if len(sessions) > SESSIONS_MAX and not rated.member.pending:
             sessions.clear()
         after = {use.key: before + use.add for use, before in zip(charge.uses, rated.counters, strict=True)}
         own = {key: value for key, value in after.items() if not key.startswith(SESSION)}
@@ -147,13 +148,18 @@ class Rater:
         if len(own) == len(after) or rated.uncounted or rated.refuse:
             return
         rated.counts = True
-        prefix = f"{rated.body.tenant}/{rated.payer.subscriber.id}/"
+        prefix = session_prefix(rated.payer.subscriber)
         rated.sessions = tuple(
             SessionUse(prefix + use.key, before, before + use.add)
             for use, before in zip(charge.uses, rated.counters, strict=True)
             if use.key.startswith(SESSION)
         )
         sessions |= {key: value for key, value in after.items() if key.startswith(SESSION)}
+
+
+def session_prefix(subscriber: Subscriber) -> str:
+    """How the names of a SIM's session counters begin in Redis; its id may have slashes."""
+    return f"{subscriber.tenant}/{subscriber.id}/"
 
 
 def _known(member: Member[Any]) -> Mapping[str, int]:

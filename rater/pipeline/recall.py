@@ -25,6 +25,8 @@ class Recall:
         self._store = store
         self._future_ms = future_ms
         self._old_ids = old_ids
+        #: What the shards had dropped when it last asked.
+        self._view = store.dropped_before_ms
 
     async def recall(self, events: Sequence[Rated]) -> list[Rated]:
         """Set the answer, or the old fingerprint, of each event that has one; usually none is even looked up.
@@ -38,13 +40,25 @@ class Recall:
                     moved[other].append(event)
         for shard, found in moved.items():
             await self._ask_shard(shard, found)
-        # After the shards were asked: that also brings the store's view of what they have dropped up to date.
-        # An event was decided after its start, give or take what clocks may differ.
-        horizon_ms = max(map(self._store.slow_lane_before_ms, range(self._store.shards))) + self._future_ms
-        late = [event for event in events if event.start_ms < horizon_ms]
-        if late:
-            await self._recall_late(late)
-        return [event for event in (*late, *(one for found in moved.values() for one in found)) if not event.is_open]
+        # After the shards were asked: that also brings the store's view of what they have dropped up to date. So does
+        # asking for late events, and then more of them may be late.
+        is_asked = bool(moved)
+        while True:
+            self._view = self._store.dropped_before_ms
+            # An event was decided after its start, give or take what clocks may differ.
+            horizon_ms = max(self._view) + self._future_ms
+            late = [event for event in events if event.start_ms < horizon_ms]
+            if late:
+                is_asked = True
+                await self._recall_late(late)
+            if not self.is_behind:
+                break
+        return [event for event in events if not event.is_open] if is_asked else []
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether shards have dropped ids since that were not looked up elsewhere."""
+        return self._view != self._store.dropped_before_ms
 
     async def _recall_late(self, events: Sequence[Rated]) -> None:
         old: defaultdict[int, list[Rated]] = defaultdict(list)
@@ -73,10 +87,11 @@ class Recall:
         return [own, *sorted(others)]
 
     async def look_up(self, events: Sequence[Rated]) -> None:
-        """Set the answers of events whose own shards remember them."""
+        """Set the answers of events that shards remember."""
         by_shard: defaultdict[int, list[Rated]] = defaultdict(list)
         for event in events:
-            by_shard[event.wallet.shard].append(event)
+            for shard in self._shards(event):
+                by_shard[shard].append(event)
         await asyncio.gather(*(self._ask_shard(shard, found) for shard, found in by_shard.items()))
 
     async def _ask_shard(self, shard: int, events: Sequence[Rated]) -> None:

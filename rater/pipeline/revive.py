@@ -59,6 +59,7 @@ class Reviver:
     async def _as_decided(
         self, item: Faulted, usage: Usage, subscriber: Subscriber, decision: Decision, now_ms: int
     ) -> Item:
+        subscriber = await self._directory.at_least(subscriber, decision.subscriber_version)
         payer = await self._past.payer(subscriber, usage.start_ms, decision)
         shape = self._shapes.of(usage, usage.called_number)  # no class: an old catalogue may name other prefixes
         rated = self._rater.rate_for(item.raw, usage, usage.start_ms, usage.end_ms, shape, payer, now_ms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from rater.catalogue import Catalogue
 from rater.directory import Assignment, Directory, Subscriber, lookup_key
@@ -56,6 +57,8 @@ class Sims:
         self._by_key: dict[_Key, Sim] = {}
         self._by_id: dict[tuple[str, str], Sim] = {}
         self._keys: dict[tuple[str, str], list[_Key]] = {}
+        #: Members that somebody holds, a SIM or an event under way: one object for each, also of a SIM looked up anew.
+        self._members: WeakValueDictionary[bytes, Member[Any]] = WeakValueDictionary()
         self._books: dict[tuple[str, str, str], Book] = {}
         #: The SIM known by (tenant, kind of identifier, identifier), None if it has to be fetched.
         self.get = self._by_key.get
@@ -136,7 +139,10 @@ class Sims:
         if member is None:
             tenant = sim.subscriber.tenant
             key = self._store.member_key(self._store.wallet_ref(tenant, wallet), sim.subscriber.id)
-            member = sim.members[wallet] = Member(key)
+            member = self._members.get(key)
+            if member is None:
+                member = self._members[key] = Member(key)
+            sim.members[wallet] = member
         return member
 
     def book(self, plan: Plan, tariff: Tariff, assignment: Assignment) -> Book:

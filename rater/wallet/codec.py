@@ -74,10 +74,14 @@ def _pack_group(
             keys.append(member.key)
             befores.append(event.before)
             afters.append(b"")
-        if event.after:
+        after_it, flag = event.after, 0
+        if event.counters and event.before != (afters[member.place] or befores[member.place]):
+            # It was rated upon an event that is not in this call, so the states told do not follow from each other.
+            after_it, flag, is_plain = b"", _UNCOUNTED, False
+        if after_it:
             if member.last >= 0:
                 after[member.last] = afters[member.place]
-            afters[member.place], member.last = event.after, len(after)
+            afters[member.place], member.last = after_it, len(after)
             after.append(1)
         else:
             after.append(b"")
@@ -94,10 +98,10 @@ def _pack_group(
         if event.refuse or event.free or event.uncounted or event.sessions:
             # Free usage only matters where somebody is held, and then nothing is charged at once.
             is_plain = is_plain and not (event.refuse or event.uncounted or event.sessions)
-            flags.append(event.refuse + _FREE * event.free + _UNCOUNTED * event.uncounted)
+            flags.append(event.refuse + _FREE * event.free + (flag or _UNCOUNTED * event.uncounted))
             sessions.append([(use.field, str(use.before), str(use.after)) for use in event.sessions] or 0)
         else:
-            flags.append(0)
+            flags.append(flag)
             sessions.append(0)
         if event.version != member.version:
             is_plain = False

@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 
 _HEAD: Final = struct.Struct("<IBIB")
@@ -40,6 +40,7 @@ class Member(Generic[Event]):
     """One member, as it will be once every event in `pending` is charged."""
 
     __slots__ = (
+        "__weakref__",
         "_head",
         "_keys",
         "counters",
@@ -84,10 +85,6 @@ class Member(Generic[Event]):
             pending.popleft()
         elif event in pending:
             pending.remove(event)
-
-    def forget_uncounted(self, counts: Callable[[Event], bool]) -> None:
-        """Let go of events that move no counters any more."""
-        self.pending = deque(event for event in self.pending if counts(event))
 
     def advance(self, keys: Sequence[str], after: Sequence[int], now_ms: int) -> bytes:
         """Count an event: each counter becomes what it is after it. Answers the member's state after it."""

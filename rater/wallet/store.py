@@ -95,6 +95,11 @@ class WalletStore:
         """Ids decided before this time may be forgotten here; what could be as old is looked up in ClickHouse."""
         return self._dropped_before_ms[shard]
 
+    @property
+    def dropped_before_ms(self) -> tuple[int, ...]:
+        """The same of every shard."""
+        return tuple(self._dropped_before_ms)
+
     def wallet_ref(self, tenant: str, wallet: str) -> WalletRef:
         """Where a wallet stands, for `charge`."""
         shard = self.shard_of(tenant, wallet)
@@ -190,7 +195,14 @@ class WalletStore:
     async def _calls(self, name: str, calls: Sequence[tuple[str, bytes]]) -> list[Any]:
         """The same function for several shards, in one round trip where one server has them all."""
         if len(calls) < 2 or self._durability == "replica" or isinstance(self._redis, RedisCluster):
-            return list(await asyncio.gather(*(self._call(name, key, packed) for key, packed in calls)))
+            # All come back before one's failure is told: whoever repeats it changes events that are under way else.
+            ended = await asyncio.gather(
+                *(self._call(name, key, packed) for key, packed in calls), return_exceptions=True
+            )
+            for reply in ended:
+                if isinstance(reply, BaseException):
+                    raise reply
+            return list(ended)
         pipeline = self._redis.pipeline(transaction=False)
         for key, packed in calls:
             pipeline.fcall(f"{function.LIBRARY}_{name}", 1, key, packed)

@@ -123,6 +123,20 @@ async def test_a_redelivery_after_a_move_is_rebuilt_as_it_was_decided(bench: Ben
     assert await bench.balance_nanos("new") == parse_nanos("10.00")
 
 
+@pytest.mark.parametrize("wallet", ["w", "new"])
+async def test_a_redelivery_is_rebuilt_by_a_worker_that_has_not_heard_of_a_change(bench: Bench, wallet: str) -> None:
+    """The event was decided by one that had; its record names the account that it was decided for."""
+    await bench.wallet("w", "10.00", "sim-1")
+    await bench.wallet("new", "10.00")
+    unaware = await bench.pipeline()
+    await unaware.process(bench.batch(usage("0")))
+    await bench.directory.move("t", "sim-1", Assignment(1, wallet, "new account", "payg", "EUR"), now_ms=NOW_MS)
+    batch = bench.batch(usage("1"), start=1)
+    first = await (await bench.pipeline()).process(batch)
+    assert records(first)[0]["account"] == "new account"
+    assert (await unaware.process(batch)).messages == first.messages
+
+
 async def test_a_redelivery_is_rebuilt_though_redis_went_away_meanwhile(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +306,27 @@ async def test_a_sim_that_moved_is_charged_by_event_time_and_never_twice(bench: 
     assert await bench.balance_nanos(elsewhere) == parse_nanos("9.00")
 
 
+@pytest.mark.parametrize("is_known", [True, False], ids=["a SIM that is known", "a SIM that is not"])
+async def test_an_id_is_charged_once_though_a_batch_has_it_from_before_and_after_a_move(
+    bench: Bench, is_known: bool
+) -> None:
+    await bench.wallet("w", "10.00", "sim-1")
+    await bench.wallet("elsewhere", "10.00")
+    assert bench.store.shard_of("t", "w") != bench.store.shard_of("t", "elsewhere")
+    moved_ms = NOW_MS - 13 * 3_600_000
+    await bench.directory.move("t", "sim-1", Assignment(moved_ms, "elsewhere", "b", "payg", "EUR"), now_ms=NOW_MS)
+    pipeline = await bench.pipeline()
+    if is_known:
+        await pipeline.process(bench.batch(usage("0")))
+    after: Any = {"start_time": "2026-10-31T12:00:00Z", "end_time": "2026-10-31T12:00:00Z"}
+    outputs = await pipeline.process(bench.batch(usage("1"), usage("1", **after), usage("2", **after), start=1))
+    assert fates(outputs) == [
+        (Fate.RATED, Reason.NONE),
+        (Fate.DEAD_LETTERED, Reason.ID_CONFLICT),
+        (Fate.RATED, Reason.NONE),
+    ]
+
+
 @pytest.mark.parametrize("steps", range(1, 6))
 async def test_a_move_cut_short_is_finished_by_the_first_worker_that_sees_it(bench: Bench, steps: int) -> None:
     """Steps that change something: repeated joining, intent, leave, new assignment, join."""
@@ -327,6 +362,43 @@ async def test_ids_that_redis_forgot_are_found_in_clickhouse(bench: Bench, fresh
         (Fate.DEAD_LETTERED, Reason.ID_CONFLICT),
         (Fate.RATED, Reason.NONE),
     ]
+    assert await bench.balance_nanos("w") == parse_nanos("8.00")
+
+
+async def drop_ids(store: WalletStore, now_ms: int) -> None:
+    """Forget all that was decided before."""
+    for shard in range(store.shards):
+        for later in range(3):
+            await store.rotate(shard, now_ms=now_ms + later, window_ms=1, safe_ms=now_ms + 10)
+
+
+@pytest.mark.parametrize("asked_for", ["a late event", "a repeat"])
+async def test_ids_that_redis_forgets_while_a_batch_is_recalled_are_found_in_clickhouse(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, asked_for: str
+) -> None:
+    """What the shard tells a worker that asks for one event holds for those it did not ask for."""
+    await bench.wallet("w", "10.00", "sim-1")
+    await drop_ids(bench.store, NOW_MS - 60 * 86_400_000)
+    await bench.store.refresh()
+    in_clickhouse: dict[tuple[str, str], str] = {}
+
+    async def old_ids(tenant: str, ids: Any) -> dict[tuple[str, str], str]:
+        return {key: in_clickhouse[key] for key in ids if key in in_clickhouse}
+
+    pipeline = await bench.pipeline(old_ids=old_ids)
+    first = await pipeline.process(bench.batch(usage("1")))
+    in_clickhouse["feed", "1"] = records(first)[0]["fingerprint"]
+    worker = pipeline if asked_for == "a repeat" else await bench.pipeline(old_ids=old_ids)
+    late = {"start_time": "2026-08-31T10:00:00Z", "end_time": "2026-08-31T10:00:00Z"}
+    other, lookup = await WalletStore.open(bench.redis, shards=4), bench.store.lookup
+
+    async def dropped_before(*arguments: Any) -> Any:
+        await drop_ids(other, NOW_MS)
+        return await lookup(*arguments)
+
+    monkeypatch.setattr(bench.store, "lookup", dropped_before)
+    outputs = await worker.process(bench.batch(usage("2", **(late if asked_for == "a late event" else {})), usage("1")))
+    assert fates(outputs) == [(Fate.RATED, Reason.NONE), (Fate.DUPLICATE, Reason.NONE)]
     assert await bench.balance_nanos("w") == parse_nanos("8.00")
 
 
