@@ -94,7 +94,9 @@ class Preparer:
         if number is not None:
             number = self._numbers.of(number) if is_e164(number) else number
         shape = self._shapes.get(shape_key(body, number))
-        if sim is None or shape is None or body.imsi or body.msisdn or body.subscriber or b"\\u0000" in value:
+        if sim is None or shape is None or b"\\u0000" in value:
+            return None
+        if body.imsi is not None or body.msisdn is not None or body.subscriber is not None:
             return None
         start, end = body.start_time - _EPOCH, body.end_time - _EPOCH
         start_ms = start.days * DAY_MS + start.seconds * 1000 + start.microseconds // 1000
