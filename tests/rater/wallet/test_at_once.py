@@ -230,3 +230,15 @@ async def test_a_batch_larger_than_a_call_is_charged_in_order(
     assert not any(isinstance(answer, Stale) for answer in again)
     assert [answer.n for answer in again if not isinstance(answer, Stale)] == [other.n, *(one.n for one in answers)]
     assert await wallets.balance() == amount("0.5")
+
+
+async def test_what_was_charged_before_an_event_of_the_call_is_told_exactly_beyond_int64(wallets: Wallets) -> None:
+    """available = balance - floor may be twice what an int64 holds, so the sum of a call may pass it."""
+    await wallets.decide(create(amount_nanos=AMOUNT_MAX_NANOS, floor_nanos=AMOUNT_MIN_NANOS), join())
+    amounts = [AMOUNT_MAX_NANOS, 10**9, 7, 10**9, 1]
+    batch = [usage(amount_nanos=one) for one in amounts]
+    expected = [AMOUNT_MAX_NANOS - sum(amounts[:place]) for place in range(len(amounts))]
+    for _ in range(2):
+        answers = await wallets.decide(*batch)
+        assert charged(answers) == amounts
+        assert [answer.balance_before_nanos for answer in answers] == expected
