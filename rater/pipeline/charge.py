@@ -11,6 +11,7 @@ later batches included; so an event that is sent always follows from those sent 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,11 +127,8 @@ class Charger:
         moved = {_sim(event) for event in stale if _why(event) == "assignment"}
         if moved:
             await self._resolve_again([event for event in stale if event.is_open and _sim(event) in moved], now_ms)
-        await self._rate_again(wrong, now_ms)
-        for event in stale:
-            if event.is_open and not event.counts and event.member.key in wrong:
-                self._rate_alone(event, now_ms)
         events = [event for event in stale if event.is_open]
+        await self._rate_again(wrong, now_ms, events)
         if whys & {"assignment", "memory"}:
             # There are other shards to ask than before, or ids have gone from Redis since the batch asked.
             await self._did_not_count(await self._recall.recall(events), now_ms)
@@ -161,8 +159,16 @@ class Charger:
                 if is_first or key not in event.member.sessions
             }
 
-    async def _rate_again(self, wrong: _Wrong, now_ms: int) -> None:
-        """Rate all that wait on these members again, from their present state."""
+    async def _rate_again(self, wrong: _Wrong, now_ms: int, following: Sequence[Rated] = ()) -> None:
+        """Rate all that wait on these members again, from their present state: first what is sent next, in its order.
+
+        Events may have been rated in another order: a SIM that the batch names by two identifiers, one of which had to
+        be looked up; batches of two doors; one that was not charged since its door has stopped.
+        """
+        nexts: defaultdict[bytes, dict[int, Rated]] = defaultdict(dict)
+        for event in following:
+            if event.member.key in wrong:
+                nexts[event.member.key][id(event)] = event
         untold = [member for member, state in wrong.values() if state is None]
         states = await self._store.member_states([member.key for member in untold])
         told = dict(zip((member.key for member in untold), states, strict=True))
@@ -170,15 +176,11 @@ class Charger:
             member.learn(told[key] if state is None else state)
             if state is not None:
                 member.is_held = False  # else it would have been refused, not stale
+            own = {place: event for place, event in nexts[key].items() if event.member is member}
+            member.pending = deque([*own.values(), *(event for event in member.pending if id(event) not in own)])
             for event in member.pending:
                 self._rater.price_again(event, now_ms)
             member.forget_uncounted(lambda event: event.counts)
-
-    def _rate_alone(self, event: Rated, now_ms: int) -> None:
-        """Rate an event again that moved no counters as they were believed to be."""
-        self._rater.price_again(event, now_ms)
-        if event.counts:
-            event.member.pending.append(event)
 
     async def _did_not_count(self, events: Sequence[Rated], now_ms: int) -> None:
         """What was decided elsewhere, or found to have no wallet, moves no counters."""

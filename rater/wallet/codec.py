@@ -75,11 +75,14 @@ def _pack_group(
             befores.append(event.before)
             afters.append(b"")
         if event.after:
+            # The function takes an event to follow from the one before. One that was not rated so is not to be charged.
+            strays = event.before != (afters[member.place] or befores[member.place])
             if member.last >= 0:
                 after[member.last] = afters[member.place]
             afters[member.place], member.last = event.after, len(after)
             after.append(1)
         else:
+            strays = False
             after.append(b"")
         amount = event.amount_nanos
         event.place, event.ahead_nanos = place, ahead
@@ -91,10 +94,10 @@ def _pack_group(
         member_of.append(member.place + 1)
         causes.append(event.cause)
         ahead += amount
-        if event.refuse or event.free or event.uncounted or event.sessions:
+        if event.refuse or event.free or event.uncounted or event.sessions or strays:
             # Free usage only matters where somebody is held, and then nothing is charged at once.
-            is_plain = is_plain and not (event.refuse or event.uncounted or event.sessions)
-            flags.append(event.refuse + _FREE * event.free + _UNCOUNTED * event.uncounted)
+            is_plain = is_plain and not (event.refuse or event.uncounted or event.sessions or strays)
+            flags.append(event.refuse + _FREE * event.free + _UNCOUNTED * (event.uncounted or strays))
             sessions.append([(use.field, str(use.before), str(use.after)) for use in event.sessions] or 0)
         else:
             flags.append(0)
