@@ -40,7 +40,7 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "uses": st.sampled_from([(), (), ((CARRY, 1),), ((CARRY, 2), (TIER, 5))]),
 }
 usual = st.builds(usage, **fields)
-uncounted = st.builds(usage, **(fields | {"uses": st.just(())}))
+uncounted = st.builds(usage, **(fields | {"uses": st.just(()), "wallet": st.just("w-0")}))
 #: What stands in the way of charging at once: refusals, holds that are passed, wrong views, sessions, other currencies.
 odd = st.one_of(
     [
