@@ -126,11 +126,10 @@ class Decoder:
         return self.format if self.format in (EMNIFY.source, ONCE.source) else ""
 
     def _auto(self, raw: bytes) -> Usage:
-        if _is_streamer(raw):
-            return self._streamer(raw, ONCE if is_once(raw) else EMNIFY)
-        if b'"specversion"' in raw:
-            return self._cloudevent(raw)
-        return usage_json.decode(raw)
+        is_streamer = _is_streamer(raw)
+        if not (is_streamer or b'"specversion"' in raw) or _is_plain(raw):
+            return usage_json.decode(raw)
+        return self._streamer(raw, ONCE if is_once(raw) else EMNIFY) if is_streamer else self._cloudevent(raw)
 
     def _cloudevent(self, raw: bytes) -> Usage:
         return cloudevents.decode(raw, self.tenant)
@@ -178,6 +177,17 @@ def decode_kafka(raw: bytes, headers: Sequence[tuple[str, bytes]], decode: Decod
 def _is_streamer(raw: bytes) -> bool:
     """Whether a record has fields that only the Data Streamer's have, or is a row of its CSV files."""
     return b'"traffic_type' in raw or b'"start_timestamp"' in raw or b'"row_error"' in raw
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether it is plain JSON all the same: an id or a name may say what other formats are told by."""
+    if b'"start_time"' not in raw:
+        return False
+    try:
+        usage_json.quick(raw)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _refuse_broken_row(raw: bytes) -> None:

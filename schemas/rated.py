@@ -109,7 +109,7 @@ def offer_text(
     steps = ",".join(map(quoted, explanation))
     return (
         f',"service":"{shape.service}"{_given("kind", shape.kind)}{direction}{_given("mcc", shape.mcc)}'
-        f"{_given('mnc', shape.mnc)}{_given('country', country)}{_given('called_number', shape.called_number)}"
+        f"{_given('mnc', shape.mnc)}{_given('country', country)}"
         f'{_given("destination_country", destination_country)},"plan":{quoted(plan)}'
         f',"plan_version":{quoted(plan_version)},"tariff":{quoted(tariff)},"tariff_version":{quoted(tariff_version)}'
         f',"period":"{period}","rate":{quoted(rate)},"zone":{quoted(zone)},"unit":"{UNITS[shape.service]}"'

@@ -118,6 +118,9 @@ class Rater:
             if value > COUNTER_MAX:
                 rated.refuse, rated.amount_nanos = Reason.AMOUNT_LIMIT, 0
                 return
+        if not member.has_room(keys, now_ms):
+            rated.refuse, rated.amount_nanos = Reason.AMOUNT_LIMIT, 0
+            return
         rated.after, rated.counts = member.advance(keys, after, now_ms), True
 
     def _price_in_full(self, rated: Rated, now_ms: int) -> Fault | None:

@@ -5,7 +5,7 @@ workers read. A worker rates an event upon the counters it believes in and tells
 and after; the call compares bytes. So a worker that is wrong is told so, and two workers on one SIM are still exact.
 
     <IBIB   assignment version, holds, status version, active
-    B       how many counters
+    H       how many counters
     q...    their values
     text    their keys, joined by NUL
 """
@@ -24,9 +24,13 @@ HEAD_BYTES: Final = _HEAD.size
 COUNTER_DAYS: Final = 125
 _DAY_S: Final = 86_400
 _NO_MEMBER: Final = bytes(HEAD_BYTES)
+#: Counters of one member at most; every network of the world in one cycle is fewer. Events under way keep 50 kB then.
+COUNTERS_MAX: Final = 1024
 #: Pack so many counter values; most members have one to four.
 VALUES: Final = [struct.Struct(f"<{count}q").pack for count in range(256)]
-_COUNTED_VALUES: Final = [struct.Struct(f"<B{count}q").pack for count in range(256)]
+_COUNTED_VALUES: Final = [struct.Struct(f"<H{count}q").pack for count in range(COUNTERS_MAX + 1)]
+_COUNT: Final = struct.Struct("<H")
+_VALUES_AT: Final = HEAD_BYTES + _COUNT.size
 
 Event = TypeVar("Event")
 
@@ -76,7 +80,7 @@ class Member(Generic[Event]):
         self.is_held = holds != 0
         self.counters = counters_of(state)
         self._head = (state or _NO_MEMBER)[:HEAD_BYTES]
-        self._keys = state[HEAD_BYTES + 1 + 8 * len(self.counters) :] if self.counters else b""
+        self._keys = state[_VALUES_AT + 8 * len(self.counters) :] if self.counters else b""
 
     def settle(self, event: Event) -> None:
         """An event is decided: nothing is rated upon it any more but what it left behind."""
@@ -97,6 +101,12 @@ class Member(Generic[Event]):
         self.state = state = self._head + _COUNTED_VALUES[count](count, *counters.values()) + self._keys
         return state
 
+    def has_room(self, keys: Sequence[str], now_ms: int) -> bool:
+        """Whether these can be counted too, once counters of long closed periods have gone."""
+        if len(self.counters) + len(keys) <= COUNTERS_MAX:
+            return True
+        return len(self._begin(keys, now_ms).keys() | keys) <= COUNTERS_MAX
+
     def _begin(self, keys: Sequence[str], now_ms: int) -> dict[str, int]:
         """Some counter is new: those of long closed periods go."""
         oldest = oldest_period(now_ms)
@@ -109,11 +119,11 @@ def counters_of(state: bytes) -> dict[str, int]:
     """The counters in a packed member."""
     if len(state) <= HEAD_BYTES:
         return {}
-    count = state[HEAD_BYTES]
+    (count,) = _COUNT.unpack_from(state, HEAD_BYTES)
     if not count:
         return {}
-    values = struct.unpack_from(f"<{count}q", state, HEAD_BYTES + 1)
-    keys = state[HEAD_BYTES + 1 + 8 * count :].decode().split("\0")
+    values = struct.unpack_from(f"<{count}q", state, _VALUES_AT)
+    keys = state[_VALUES_AT + 8 * count :].decode().split("\0")
     return dict(zip(keys, values, strict=True))
 
 

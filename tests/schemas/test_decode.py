@@ -112,3 +112,10 @@ def test_a_format_that_does_not_exist_is_refused_by_name() -> None:
 def test_an_error_reads_as_a_sentence() -> None:
     with pytest.raises(UsageError, match=r"^volume_byte: unknown field; is it a typing error"):
         decode_usage(raw({**PLAIN, "volume_byte": 5}))
+
+
+@pytest.mark.parametrize("word", ["specversion", "traffic_type", "start_timestamp", "row_error"])
+def test_an_event_in_plain_json_may_say_what_other_formats_are_told_by(word: str) -> None:
+    event = raw({**VOICE, "id": word})
+    assert decoder("auto")(event) == decoder("usage")(event)
+    assert isinstance(decoder("auto")(event)[0], Usage)

@@ -236,6 +236,7 @@ async def test_a_failure_is_told_when_no_call_is_under_way_any_more(
         return answer
 
     with monkeypatch.context() as away:
+        away.setattr("rater.wallet.store.RedisCluster", type(bench.redis))  # which has a connection for each shard
         away.setattr(bench.redis, "fcall", slow)
         with pytest.raises(RedisConnectionError):
             await pipeline.charge(work)

@@ -65,12 +65,18 @@ class Usage:
     believed: dict[str, int] | None = None
     refuse: Reason = Reason.NONE
     free: bool = False
+    #: Rated without counting, as a worker does where it expects that the event will not be charged.
+    uncounted: bool = False
 
 
 def usage(money: str = "1", event_id: str = "", **fields: Any) -> Usage:
     """Usage of sim-1 at its first assignment."""
     event_id = event_id or f"made-up-{next(_made_up)}"
-    content = {"identity": identity("t", "test", event_id), "cause": f"test/{event_id}", "amount_nanos": amount(money)}
+    content: dict[str, Any] = {
+        "identity": identity("t", "test", event_id),
+        "cause": f"test/{event_id}",
+        "amount_nanos": amount(money),
+    }
     return Usage(**(content | fields))
 
 
@@ -129,12 +135,13 @@ class Wallets:
         if one.believed is not None:
             member.advance(list(one.believed), list(one.believed.values()), now_ms)
             before = member.state
-        if own and not one.refuse:
+        if own and not one.refuse and not one.uncounted:
             after = member.advance(list(own), list(own.values()), now_ms)
         marks = one.fingerprint + one.token + bytes(4)
         return Debit(
             wallet, member, one.identity, marks, one.cause, one.currency, one.amount_nanos, one.subscriber_version,
             before, after, tuple(counters), tuple(sessions), one.refuse, one.free,
+            one.uncounted,
         )  # fmt: skip
 
     async def _session(self, shard: int, field: str) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rater.money import AMOUNT_MAX_NANOS, AMOUNT_MIN_NANOS
-from rater.wallet.entry import Decision, Kind, Stale
-from rater.wallet.member import counters_of
+from rater.wallet.entry import Debit, Decision, Kind, Stale
+from rater.wallet.member import Member, counters_of
 from schemas.fates import Fate, Reason
 from tests.rater.wallet.building import NOW_MS, Wallets, amount, charged, create, entry, join, usage
 
@@ -156,6 +156,25 @@ async def test_counters_of_one_batch_follow_each_other(wallets: Wallets) -> None
     use = ("session:s:used", 5)
     answers = await wallets.decide(usage(uses=(use,)), usage(uses=(use,), subscriber="sim-2"), usage(uses=(use,)))
     assert [answer.counters for answer in answers] == [(0,), (0,), (5,)], "a session belongs to its SIM"
+
+
+async def test_an_event_that_was_not_rated_upon_the_one_before_it_is_not_charged(wallets: Wallets) -> None:
+    """A worker rated them in another order than it sends them: then what they cost together is not what it says."""
+    await wallets.opened("10")
+    wallet = wallets.store.wallet_ref("t", "w")
+    key = wallets.store.member_key(wallet, "sim-1")
+    member = Member[Debit](key, (await wallets.store.member_states([key]))[0])
+    made = {}
+    for name, after in (("first", 100), ("third", 200), ("second", 300)):
+        before, own = member.state, member.advance(["2026-11-01:c"], [after], NOW_MS)
+        made[name] = Debit(wallet, member, name.encode().ljust(16), bytes(24), "", "EUR", amount("1"), 1, before, own)
+    await wallets.store.charge([made["first"], made["second"], made["third"]], now_ms=NOW_MS)
+    assert made["first"].decision is not None
+    assert [isinstance(made[name].answer, Stale) for name in ("second", "third")] == [True, True]
+    state = await wallets.store.member("t", "w", "sim-1")
+    assert state is not None
+    assert state.counters == {"2026-11-01:c": 100}
+    assert await wallets.balance() == amount("9")
 
 
 async def test_counters_of_long_closed_periods_are_dropped_when_a_new_one_begins(wallets: Wallets) -> None:
