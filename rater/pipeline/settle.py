@@ -75,6 +75,10 @@ class Verdict:
     detail: str = ""
     charged_nanos: int = 0
     currency: str = ""
+    #: What the wallet could not pay.
+    uncovered_nanos: int = 0
+    #: The decision that stood before this call, if one did.
+    first: Decision | None = None
 
 
 @dataclass(slots=True)
@@ -110,7 +114,7 @@ def _settle_item(item: Item, outputs: Outputs) -> Verdict:
     decision = item.decision
     assert decision is not None, "an event leaves the charge stage decided"
     if decision.known and not (item.is_redelivery and decision.fingerprint == item.entry.fingerprint):
-        return _settle_repeat(item, outputs, decision.fingerprint)
+        return _settle_repeat(item, outputs, decision.fingerprint, decision)
     return _settle_decision(item, decision, outputs)
 
 
@@ -120,16 +124,19 @@ def _settle_decision(event: Rated, decision: Decision, outputs: Outputs) -> Verd
     for record in records(event, charge, decision):
         outputs.add(topic, f"{event.usage.tenant}/{decision.wallet}", record)
     tally.redelivered += decision.known
+    uncovered = 0
     if decision.fate is Fate.RATED:
+        uncovered = charge.amount_nanos - decision.charged_nanos
         tally.charged_nanos[charge.currency] += decision.charged_nanos
-        tally.uncovered_nanos[charge.currency] += charge.amount_nanos - decision.charged_nanos
-    return Verdict(decision.fate, decision.reason, "", decision.charged_nanos, charge.currency)
+        tally.uncovered_nanos[charge.currency] += uncovered
+    first = decision if decision.known else None
+    return Verdict(decision.fate, decision.reason, "", decision.charged_nanos, charge.currency, uncovered, first)
 
 
-def _settle_repeat(event: Rated, outputs: Outputs, first: bytes) -> Verdict:
+def _settle_repeat(event: Rated, outputs: Outputs, first: bytes, decision: Decision | None = None) -> Verdict:
     """An id that was decided before: a duplicate without outputs, or the same id with other content."""
     if event.entry.fingerprint == first:
-        return Verdict(Fate.DUPLICATE, Reason.NONE)
+        return Verdict(Fate.DUPLICATE, Reason.NONE, currency=event.charge.currency, first=decision)
     detail = "this id was decided before with other content; the first decision stands"
     fault = Fault.of_usage(event.usage, Reason.ID_CONFLICT, detail, "id")
     return _settle_fault(event.raw, event.usage, fault, outputs)
