@@ -29,6 +29,8 @@ CLICKHOUSE_LAST_WRITE = Gauge("rater_clickhouse_last_write_seconds", "Unix time 
 CLICKHOUSE_LAG = Gauge("rater_clickhouse_lag_seconds", "Since the writer last had read its topics to their end")
 WAITING = Gauge("rater_waiting", "1 while a part is away and the worker waits for it", ["part"])
 
+HTTP_REQUESTS = Counter("rater_http_requests", "Requests by endpoint and answer", ["method", "path", "status"])
+
 
 def count(door: str, tally: Tally) -> None:
     """Count a delivered batch. Doors are counted by their sort ("kafka", "file"), not by partition."""
