@@ -16,6 +16,8 @@ COMMANDS = {
     "demo": ("streams.cli.demo:demo", "Rate the bundled sample and say what came of it."),
     "run": ("streams.cli.run:run", "Rate usage from files; resumable, safe to run twice."),
     "worker": ("streams.cli.worker:worker", "Rate usage from Kafka until stopped."),
+    "serve": ("streams.cli.serve:serve", "Serve the HTTP API until stopped."),
+    "key": ("streams.cli.key:key", "Make, list and revoke keys of the HTTP API."),
     "summary": ("streams.cli.summary:summary", "What was rated so far, from ClickHouse."),
     "wallet": ("rater.cli.wallet:wallet", "Create, top up, hold and look at wallets."),
     "sim": ("rater.cli.sim:sim", "Add, move and look at SIMs."),
