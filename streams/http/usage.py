@@ -23,7 +23,7 @@ from rater.pipeline.batch import RawEvent
 from rater.pipeline.settle import Verdict
 from schemas.decode import RAW_MAX_BYTES
 from schemas.fates import Fate
-from streams.http.endpoint import JSON, Call, Endpoint
+from streams.http.endpoint import JSON, Call, Endpoint, NoForm
 from streams.http.first import first_told
 from streams.http.flow import DOOR
 from streams.http.forms import CloudEventIn, CloudEvents, Events, EventVerdict, UsageIn, UsageVerdicts
@@ -47,7 +47,7 @@ _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _money = lru_cache(4096)(format_nanos)
 
 
-async def take(call: Call[None]) -> UsageVerdicts:
+async def take(call: Call[NoForm]) -> UsageVerdicts:
     """Decide the events of a request."""
     media = call.headers["content-type"].partition(";")[0].strip().lower()
     binary = media == JSON and "ce-specversion" in call.headers
@@ -93,7 +93,7 @@ def _split(body: bytes, media: str) -> tuple[Sequence[bytes | msgspec.Raw], list
     return values, identities
 
 
-def _check_tenant(call: Call[None], tenant: Any, index: int, count: int) -> None:
+def _check_tenant(call: Call[NoForm], tenant: Any, index: int, count: int) -> None:
     if tenant is UNSET:
         if call.tenant:
             return
@@ -115,7 +115,7 @@ def _at(index: int, count: int, name: str) -> str:
     return name if count == 1 else f"/{index}/{name}".rstrip("/")
 
 
-def _attributes(call: Call[None], identity: _Identity) -> Sequence[tuple[str, bytes]]:
+def _attributes(call: Call[NoForm], identity: _Identity) -> Sequence[tuple[str, bytes]]:
     """The attributes of a CloudEvent in binary mode, named as over Kafka; the identity is theirs."""
     found = {name: unquote(value) for name, value in call.headers.items() if name.startswith("ce-")}
     identity.tenant = found.get("ce-tenant", UNSET)
@@ -124,7 +124,7 @@ def _attributes(call: Call[None], identity: _Identity) -> Sequence[tuple[str, by
     return [(name.replace("ce-", "ce_", 1), value.encode()) for name, value in found.items()]
 
 
-async def _answer(call: Call[None], identities: Sequence[_Identity], verdicts: Sequence[Verdict]) -> UsageVerdicts:
+async def _answer(call: Call[NoForm], identities: Sequence[_Identity], verdicts: Sequence[Verdict]) -> UsageVerdicts:
     answers = [
         EventVerdict(
             identity.source,
