@@ -149,6 +149,7 @@ class FirstVerdict(NamedTuple):
     fate: str
     reason: str
     charged_nanos: int
+    uncovered_nanos: int
     currency: str
 
 
@@ -159,13 +160,17 @@ async def first_verdicts(
     wanted = ", ".join(f"({quote(source)}, {quote(event_id)})" for source, event_id in ids)
     rows = await clickhouse.query(
         f"SELECT source, id, any(fate) AS fate, any(reason) AS reason, any(currency) AS currency, "  # noqa: S608 - quoted
-        f"{_sum('charged_nanos')} FROM rated_records FINAL WHERE tenant = {quote(tenant)} "
+        f"{_sum('charged_nanos')}, "
+        f"sum(intDiv(uncovered_nanos, {NANOS})) AS u_units, sum(uncovered_nanos % {NANOS}) AS u_nanos "
+        f"FROM rated_records FINAL WHERE tenant = {quote(tenant)} "
         f"AND (source, id) IN ({wanted}) GROUP BY source, id"
     )
-    return {
-        (row["source"], row["id"]): FirstVerdict(row["fate"], row["reason"], _total(row), row["currency"])
-        for row in rows
-    }
+    found = {}
+    for row in rows:
+        uncovered = int(row["u_units"]) * NANOS + int(row["u_nanos"])
+        first = FirstVerdict(row["fate"], row["reason"], _total(row), uncovered, row["currency"])
+        found[row["source"], row["id"]] = first
+    return found
 
 
 async def unbalanced_wallets(clickhouse: ClickHouse) -> dict[tuple[str, str], tuple[int, int]]:

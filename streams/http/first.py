@@ -43,3 +43,4 @@ async def first_told(
             if first is not None:
                 answers[i].fate, answers[i].reason, answers[i].currency = first.fate, first.reason, first.currency
                 answers[i].charged = format_nanos(first.charged_nanos)
+                answers[i].uncovered = format_nanos(first.uncovered_nanos) if first.uncovered_nanos else ""

@@ -22,6 +22,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from rater.settings import EngineSettings, HttpSettings, IntakeSettings, MetricsSettings, Settings
+from rater.wallet.store import WalletStore
 from streams.embedded.parts import EmbeddedParts
 from streams.embedded.ports import free_ports
 from streams.engine import topics_folder
@@ -173,6 +174,21 @@ class Served:
                 return token
 
         return replace(self.anybody, key=asyncio.run(make()))
+
+    def forget_ids(self) -> None:
+        """As if the memory of ids had been rotated twice since."""
+
+        async def rotate() -> None:
+            with EmbeddedParts(self.data) as parts:
+                redis = Redis(unix_socket_path=str(parts.redis_socket))
+                store = await WalletStore.open(redis, shards=self.settings.engine.shards)
+                now_ms = int(NOW.timestamp()) * 1000
+                for shard in range(store.shards):
+                    for _ in range(3):
+                        await store.rotate(shard, now_ms=now_ms, window_ms=0, safe_ms=now_ms)
+                await redis.aclose()
+
+        asyncio.run(rotate())
 
     def topic(self, name: str) -> list[bytes]:
         """What was delivered to a topic."""

@@ -6,6 +6,7 @@ import http.client
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,22 @@ def test_an_event_that_came_through_another_door_keeps_its_verdict(
     ]  # fmt: skip
     assert all(found["repeated"] for found in answer["events"])
     assert api.balance("w") == "0.00"
+
+
+def test_an_event_that_redis_has_forgotten_keeps_its_verdict(tmp_path: Path) -> None:
+    """Only the ledger knows what it was told."""
+    with serving(tmp_path) as served:
+        api = served.key("t")
+        api.wallet("w", "0.15", "sim-1")
+        events = [event("1"), event("2"), event("3")]
+        first = send(api, *events)
+        api.post("/v1/wallets/w/top-ups", {"amount": "5.00"}, "refill").ok(201)
+        while len(api.get("/v1/wallets/w/history").ok()["entries"]) < 5:
+            time.sleep(0.1)
+        served.forget_ids()
+        again = send(api, *events)
+        assert again["events"] == [told | {"repeated": True} for told in first["events"]]
+        assert api.balance("w") == "5.00"
 
 
 @pytest.mark.parametrize(
