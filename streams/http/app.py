@@ -154,11 +154,13 @@ def _check_media(endpoint: Endpoint, request: Request) -> None:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in endpoint.media_types:
         raise Problem("media-type", f"send {' or '.join(endpoint.media_types)}", "Content-Type")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem("media-type", "send it as it is", "Content-Encoding")
 
 
 async def _body(request: Request, bytes_max: int) -> bytes:
     said = request.headers.get("content-length", "0")
-    chunks, size = [], int(said) if said.isdigit() else 0
+    chunks, size = [], int(said) if said.isascii() and said.isdigit() else 0
     if size <= bytes_max:
         size = 0
         try:

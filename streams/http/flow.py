@@ -32,7 +32,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -73,16 +73,13 @@ class Flow:
         self._arrived = asyncio.Event()
         self._prepare, self._charge, self._publish = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._under_way: set[asyncio.Task[None]] = set()
-        self._stuck: set[Path] = set()
-        #: When everything taken was last delivered and nothing more was there, by intake's clock.
-        self._clear_ms = 0
+        #: Batches that may be decided and are not delivered, by their files: since when.
+        self._open_ms: dict[Path, int] = {}
 
     @property
     def clear_ms(self) -> int:
-        """Everything that came before this time is delivered."""
-        if not (self._waiting or self._under_way or self._stuck):
-            self._clear_ms = self._engine.parts.clock_ms()
-        return self._clear_ms
+        """What was decided before this time is delivered."""
+        return min(self._open_ms.values(), default=self._engine.parts.clock_ms())
 
     async def decide(self, events: Sequence[RawEvent], format: str) -> list[Verdict]:
         """Return the verdicts once the events are debited and their records are delivered.
@@ -117,18 +114,20 @@ class Flow:
             await asyncio.wait(self._under_way) if self._under_way else await asyncio.sleep(0)
 
     async def replay(self) -> None:
-        """Run what dead processes left in their journals; to be done before the first request."""
-        for path, batch in self._journal.left(DOOR):
+        """Run what dead processes left in their journals; to be done before the first request.
+
+        By today's clock: what they had decided keeps its time, and what they had not is decided now.
+        """
+        for path, left in self._journal.left(DOOR):
+            self._open_ms[path] = left.now_ms
+            await self._prepare.acquire()
             try:
-                await self._prepare.acquire()
-                outputs = await self._through_stages(batch)
+                outputs = await self._through_stages(replace(left, now_ms=self._engine.parts.clock_ms()))
             except Exception:
                 log.exception("the batch %s cannot be decided; it stays where it is", path)
-                self._stuck.add(path)
             else:
-                path.unlink()
-                count(DOOR.sort, once(outputs))
-                log.info("%d events of %s run again", len(batch.events), path)
+                self._forget(path, outputs)
+                log.info("%d events of %s are delivered", len(left.events), path)
 
     def _take(self) -> list[_Request]:
         """The requests of the next batch: whole ones, in order, of one format."""
@@ -144,19 +143,22 @@ class Flow:
             self._arrived.clear()
         return taken
 
-    async def _carry(self, requests: Sequence[_Request]) -> None:
-        """Decide a batch and answer its requests. Holds the first stage's lock when it begins."""
+    async def _carry(self, requests: Sequence[_Request], since_ms: int = 0) -> None:
+        """Decide a batch and answer its requests. Holds the first stage's lock when it begins.
+
+        `since_ms`: when they may have been decided already, by a batch that failed.
+        """
         events = requests[0].events if len(requests) == 1 else [raw for request in requests for raw in request.events]
         batch = Batch(events, self._engine.parts.clock_ms(), requests[0].format)
         path: Path | None = None
         try:
             path = await self._journal.keep(batch)
+            self._open_ms[path] = since_ms or batch.now_ms
             outputs = await self._through_stages(batch)
         except Exception:
             await self._after_failure(requests, path)
             return
-        path.unlink()
-        count(DOOR.sort, once(outputs))
+        self._forget(path, outputs)
         start = 0
         for request in requests:
             end = start + len(request.events)
@@ -164,20 +166,26 @@ class Flow:
                 request.verdicts.set_result(outputs.verdicts[start:end])
             start = end
 
+    def _forget(self, path: Path, outputs: Outputs) -> None:
+        """A batch is delivered."""
+        path.unlink()
+        del self._open_ms[path]
+        count(DOOR.sort, once(outputs))
+
     async def _after_failure(self, requests: Sequence[_Request], path: Path | None) -> None:
         if path is None:
             self._prepare.release()  # it could not even be kept
         if len(requests) > 1:
             log.warning("a batch of %d requests failed and is run again one by one", len(requests), exc_info=True)
+            since_ms = self._open_ms[path] if path is not None else 0
             for request in requests:
                 await self._prepare.acquire()
-                await self._carry([request])
+                await self._carry([request], since_ms)
             if path is not None:
                 path.unlink()
+                del self._open_ms[path]
             return
         log.exception("a request failed; what it had under way stays in %s", path)
-        if path is not None:
-            self._stuck.add(path)
         if not requests[0].verdicts.done():
             problem = Problem("unavailable", "the events could not be decided; send the same again", retry_s=5)
             requests[0].verdicts.set_exception(problem)

@@ -23,6 +23,7 @@ from streams.http.desk import Desk
 from streams.http.flow import Flow
 from streams.http.journal import Journal
 from streams.metrics import serve as serve_metrics
+from streams.patience import patiently
 
 log = logging.getLogger(__name__)
 
@@ -77,13 +78,16 @@ async def _serve(engine: Engine, flow: Flow, listening: socket.socket) -> None:
     log.info("listening on http://%s:%d; docs under /v1/docs", host, port)
     async with Crew(flow.run(), _rotate(engine, flow), beside=engine.crew) as crew:
         await crew.wait(_Server(config).serve(sockets=[listening]))
-        await crew.wait(flow.drain())
+        try:
+            await crew.wait(asyncio.wait_for(flow.drain(), STOP_S))
+        except TimeoutError:
+            log.warning("a part is away: what is under way is left to the next start")
 
 
 async def _rotate(engine: Engine, flow: Flow) -> None:
     while True:
         await asyncio.sleep(ROTATE_EVERY_S)
-        await engine.rotate(flow.clear_ms)
+        await patiently("redis", lambda: engine.rotate(flow.clear_ms))
 
 
 def _listen(settings: Settings) -> socket.socket:

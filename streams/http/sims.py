@@ -30,19 +30,22 @@ async def add(call: Call[NewSim]) -> Sim:
     _check_plan(call, form.plan, wallet.currency)
     assignment = Assignment(_from_ms(form.from_time, 0), form.wallet, account, form.plan, wallet.currency)
     wanted = Subscriber(call.tenant, form.sim, 1, (assignment,), form.iccid, form.imsi, form.msisdn)
-    found = await parts.directory.get(call.tenant, form.sim)
+    known = await parts.directory.get(call.tenant, form.sim)
     plan, is_new = await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, form, _encode(wanted))
     wanted = _subscriber(plan)
-    if found is not None and (is_new or not _is_same(found, wanted)):
-        if is_new:
-            await call.desk.claims.release(call.tenant, call.idempotency_key)
-        raise Problem("conflict", f"{form.sim} is known; move it to give it another wallet or plan", "sim")
+    conflict = Problem("conflict", f"{form.sim} is known; move it to give it another wallet or plan", "sim")
+    if known is not None and is_new:
+        await call.desk.claims.release(call.tenant, call.idempotency_key)
+        raise conflict
     try:
         await parts.directory.add([wanted], now_ms=parts.clock_ms())
     except WalletError as error:
         raise of_wallet(error) from error
     call.desk.engine.publisher.wake()
-    return await _shown(call, await _get(call, form.sim), repeated=found is not None)
+    found = await _get(call, form.sim)
+    if not _is_same(found, wanted):  # somebody else was quicker; who is known stays as it is
+        raise conflict
+    return await _shown(call, found, repeated=known is not None)
 
 
 async def show(call: Call[NoForm]) -> Sim:

@@ -116,7 +116,6 @@ async def test_a_request_that_fails_costs_the_others_nothing(bench: Bench, tmp_p
         assert isinstance(second, Problem)
         assert (second.status, second.headers) == (503, {"Retry-After": "5"})
         assert [fates(cast(list[Verdict], verdicts)) for verdicts in (first, third)] == [[Fate.RATED]] * 2
-        assert flow.clear_ms == 0, "no id may be forgotten"
         assert len(kept(tmp_path)) == 1
         assert fates(await flow.decide(raws("new-3"), "usage")) == [Fate.RATED]
     assert await bench.balance_nanos("w") == parse_nanos("9.60")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -25,6 +26,20 @@ def test_a_sim_is_added_once(api: Client, tenant: str) -> None:
     api.post("/v1/sims", form, "other").problem(409, "conflict", "sim")
     assert api.get("/v1/sims/tracker-7").ok() == added
     assert verdict(api.post("/v1/usage", event("1", sim=None, iccid=ICCID)).ok()) == ("rated", "", "0.10")
+
+
+def test_two_at_once_make_one_sim(api: Client) -> None:
+    """Of two callers who want a SIM of that name one is told that it has it."""
+    api.wallet("a")
+    api.wallet("b")
+    for number in range(10):
+        with ThreadPoolExecutor(2) as pool:
+            forms = [{"sim": f"s{number}", "wallet": wallet, "plan": "payg"} for wallet in ("a", "b")]
+            keys = [f"{number}-{wallet}" for wallet in ("a", "b")]
+            answers = list(pool.map(lambda form, key: api.post("/v1/sims", form, key), forms, keys))
+        assert sorted(answer.status for answer in answers) == [201, 409], answers
+        (made,) = (answer.body for answer in answers if answer.status == 201)
+        assert api.get(f"/v1/sims/s{number}").ok() == made
 
 
 def test_an_identifier_names_one_sim(api: Client) -> None:

@@ -244,4 +244,5 @@ def test_what_is_too_large_is_refused_unread(tmp_path: Path) -> None:
         assert connection.getresponse().status == 413, "though it did not say how long it is"
         connection.close()
         api.post("/v1/usage", b"{}", Content_Type="text/csv").problem(415, "media-type", "Content-Type")
+        api.post("/v1/usage", b"{}", Content_Encoding="gzip").problem(415, "media-type", "Content-Encoding")
         assert api.balance("w") == "10.00"
