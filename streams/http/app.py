@@ -108,9 +108,9 @@ async def _call(desk: Desk, endpoint: Endpoint, request: Request, decode: Callab
                 form = decode(body)
             except (ValueError, RecursionError) as error:
                 raise of_decoding(error) from error
-    subject = f"{endpoint.method} {request.url.path}"
-    call = Call(desk, key, tenant, request.path_params, query, form, subject, "", body, request.headers)
+    call = Call(desk, key, tenant, request.path_params, query, form, body=body, headers=request.headers)
     if endpoint.keyed:
+        call.subject = f"{endpoint.method} {request.scope['path']}"
         call.idempotency_key = request.headers.get("idempotency-key", "")
         if not _KEY.fullmatch(call.idempotency_key):
             raise Problem("invalid", "name this change with 1 to 128 visible ASCII characters", "Idempotency-Key")
@@ -129,6 +129,8 @@ async def _recognise(desk: Desk, request: Request) -> ApiKey:
 
 def _query(endpoint: Endpoint, request: Request) -> Any:
     given = request.query_params
+    if not given:
+        return endpoint.query()
     if len(given.multi_items()) != len(given):
         raise Problem("invalid", "a parameter is given twice")
     try:

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: How often the verdict memory is looked at for rotation.
 ROTATE_EVERY_S = 60.0
+#: Longer than proxies keep a connection that nobody uses (60 s as a rule), so that they close it first.
+KEEP_ALIVE_S = 75
 #: What is under way at a stop has this long to be delivered and answered.
 STOP_S = 30
 
@@ -68,10 +70,12 @@ async def _serve(engine: Engine, flow: Flow, listening: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(Desk.of(engine, flow)),
         http="httptools",
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
     )
     host, port = listening.getsockname()[:2]

@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -33,6 +33,7 @@ from tests.streams.spooled import lines
 
 JSON = "application/json"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+T = TypeVar("T")
 ALL: tuple[Scope, ...] = ("ingest", "manage")
 
 
@@ -163,32 +164,40 @@ class Served:
         self._process.terminate()
         return self._process.wait(60)
 
+    def with_redis(self, act: Callable[[Redis], Awaitable[T]]) -> T:
+        """Do something in the server's Redis."""
+
+        async def main() -> T:
+            with EmbeddedParts(self.data) if self.settings.engine.mode == "embedded" else nullcontext() as parts:
+                url = f"unix://{parts.redis_socket}" if parts else self.settings.redis.url
+                redis = Redis.from_url(url)
+                try:
+                    return await act(redis)
+                finally:
+                    await redis.aclose()
+
+        return asyncio.run(main())
+
     def key(self, tenant: str, *scopes: Scope, account: str = "") -> Client:
         """A client with a new key."""
 
-        async def make() -> str:
-            with EmbeddedParts(self.data) as parts:
-                redis = Redis(unix_socket_path=str(parts.redis_socket))
-                token, _ = await KeyRing(redis).create(scopes or ALL, tenant, account, now_ms=1)
-                await redis.aclose()
-                return token
+        async def make(redis: Redis) -> str:
+            token, _ = await KeyRing(redis).create(scopes or ALL, tenant, account, now_ms=1)
+            return token
 
-        return replace(self.anybody, key=asyncio.run(make()))
+        return replace(self.anybody, key=self.with_redis(make))
 
     def forget_ids(self) -> None:
         """As if the memory of ids had been rotated twice since."""
 
-        async def rotate() -> None:
-            with EmbeddedParts(self.data) as parts:
-                redis = Redis(unix_socket_path=str(parts.redis_socket))
-                store = await WalletStore.open(redis, shards=self.settings.engine.shards)
-                now_ms = int(NOW.timestamp()) * 1000
-                for shard in range(store.shards):
-                    for _ in range(3):
-                        await store.rotate(shard, now_ms=now_ms, window_ms=0, safe_ms=now_ms)
-                await redis.aclose()
+        async def rotate(redis: Redis) -> None:
+            store = await WalletStore.open(redis, shards=self.settings.engine.shards)
+            now_ms = int(NOW.timestamp()) * 1000
+            for shard in range(store.shards):
+                for _ in range(3):
+                    await store.rotate(shard, now_ms=now_ms, window_ms=0, safe_ms=now_ms)
 
-        asyncio.run(rotate())
+        self.with_redis(rotate)
 
     def topic(self, name: str) -> list[bytes]:
         """What was delivered to a topic."""
