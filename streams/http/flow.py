@@ -15,7 +15,8 @@ What a crash after each step leaves:
 After a crash between 1 and 5 no request was answered. Two ways lead to the records, and either is enough:
 
 - The next process that starts on this data folder takes the journal over and runs its batches again.
-- The client repeats what was not answered, today or in a year, at this process or another one.
+- The client repeats what was not answered, at this process or another one. (Within `memory_days`, if the journal is
+  lost for good: ids without a record are then forgotten like all others.)
 
 In both the ids are found with their verdicts and with this door's token, so each record is rebuilt and published byte
 for byte, nothing is charged, and the answer is the first one, marked `repeated`. Every event of this door has the same
@@ -106,7 +107,7 @@ class Flow:
             await self._prepare.acquire()
             task = asyncio.create_task(self._carry(self._take()))
             self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            task.add_done_callback(self._ended)
 
     async def drain(self) -> None:
         """Return once nothing is waiting or under way; `run` goes on beside it."""
@@ -128,6 +129,11 @@ class Flow:
             else:
                 self._forget(path, outputs)
                 log.info("%d events of %s are delivered", len(left.events), path)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("a batch was left unanswered", exc_info=error)
 
     def _take(self) -> list[_Request]:
         """The requests of the next batch: whole ones, in order, of one format."""
@@ -168,7 +174,7 @@ class Flow:
 
     def _forget(self, path: Path, outputs: Outputs) -> None:
         """A batch is delivered."""
-        path.unlink()
+        path.unlink(missing_ok=True)
         del self._open_ms[path]
         count(DOOR.sort, once(outputs))
 
@@ -182,7 +188,7 @@ class Flow:
                 await self._prepare.acquire()
                 await self._carry([request], since_ms)
             if path is not None:
-                path.unlink()
+                path.unlink(missing_ok=True)
                 del self._open_ms[path]
             return
         log.exception("a request failed; what it had under way stays in %s", path)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from rater.errors import PartsError
 from rater.pipeline.batch import Batch, Door, RawEvent
 
 _Headers = tuple[tuple[str, bytes], ...]
@@ -38,15 +39,22 @@ _decode = msgspec.msgpack.Decoder(KeptBatch).decode
 
 
 class Journal:
-    """The batches of one process, and the folders that dead ones left."""
+    """The batches of one process, and the folders that dead ones left.
+
+    Raises:
+        PartsError: the folder cannot be written.
+    """
 
     def __init__(self, folder: Path, *, fsync: bool) -> None:
         self._root = folder
         self._fsync = fsync
         self._own = folder / f"{os.getpid()}-{os.urandom(4).hex()}"
-        with self._alone():
-            self._own.mkdir()
-            self._lock = _locked(self._own)
+        try:
+            with self._alone():
+                self._own.mkdir()
+                self._lock = _locked(self._own)
+        except OSError as error:
+            raise PartsError(f"http: batches under way cannot be kept in {folder}: {error.strerror}") from error
         assert self._lock is not None, "nobody else knows this folder"
         self._count = 0
 

@@ -41,7 +41,7 @@ def take(api: Client, number: int, step: tuple[Any, ...]) -> Any:
     return api.post(f"/v1/sims/{rest[0]}/moves", {"wallet": rest[1]}, **key)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(history=st.lists(st.tuples(steps, st.integers(1, 2)), max_size=25))
 def test_money_is_conserved(served: Served, history: list[tuple[tuple[Any, ...], int]]) -> None:
     """balance = opened with + topped up - charged, by what the API itself answered."""
