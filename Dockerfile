@@ -25,6 +25,6 @@ ENV PATH=/opt/rater/bin:$PATH \
 WORKDIR /var/lib/rater
 USER 10001
 VOLUME /var/lib/rater
-EXPOSE 9464
+EXPOSE 8080 9464
 ENTRYPOINT ["rater"]
 CMD ["--help"]

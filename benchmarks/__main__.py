@@ -17,6 +17,7 @@ from benchmarks import conditions, report
 from benchmarks.decode import decode
 from benchmarks.figures import Part
 from benchmarks.file_door import file_door
+from benchmarks.http_door import http_door
 from benchmarks.rating import rating
 from benchmarks.run import Run
 from benchmarks.sizes import SIZES
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Run], Coroutine[Any, Any, Part]]] = {
     "rating": rating,
     "wallets": wallets,
     "file": file_door,
+    "http": http_door,
     "kafka": kafka,
 }
 

@@ -1,4 +1,4 @@
-"""Part 6: from the moment a usage event is sent to the moment a consumer holds the SIM's `suspended` event.
+"""Part 7: from the moment a usage event is sent to the moment a consumer holds the SIM's `suspended` event.
 
 At a steady rate that does not wait for the engine (a stall shows as latency, not as fewer events). One event in ten is
 a message of a SIM whose wallet cannot pay for it, and so crosses.

@@ -1,4 +1,4 @@
-"""Part 5: the Kafka door beside the naked floor, in turn on the same events. Part 6: produce to suspend.
+"""Part 6: the Kafka door beside the naked floor, in turn on the same events. Part 7: produce to suspend.
 
 Before each round both processes, and the engine's ClickHouse writer, are stopped (SIGSTOP) and the round's events are
 put on the topic; then one after the other gets the machine for itself and works them off. A time ends when the group

@@ -12,7 +12,7 @@ from xxhash import xxh3_64_digest
 IDENTITY_BYTES = 16
 FINGERPRINT_BYTES = 8
 TOKEN_BYTES = 12
-#: Doors that cannot redeliver (HTTP, commands) bring no token: every repeat is a duplicate.
+#: Doors that cannot redeliver (commands) bring no token: every repeat is a duplicate.
 NO_TOKEN = bytes(TOKEN_BYTES)
 
 

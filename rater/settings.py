@@ -90,6 +90,18 @@ class MetricsSettings(Section, frozen=True):
     port: Port = 9464
 
 
+class HttpSettings(Section, frozen=True):
+    """The HTTP API (`rater serve`)."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    body_bytes_max: Annotated[int, Meta(ge=1024, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
+    #: Events in one request.
+    batch_max: Annotated[int, Meta(ge=1, le=4000)] = 4000
+    #: Of one API key, in this process; 0 is no limit.
+    requests_per_second: Annotated[int, Meta(ge=0)] = 500
+
+
 class Settings(Section, frozen=True):
     """All settings; the defaults run everything on one machine."""
 
@@ -99,6 +111,7 @@ class Settings(Section, frozen=True):
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     intake: IntakeSettings = IntakeSettings()
     metrics: MetricsSettings = MetricsSettings()
+    http: HttpSettings = HttpSettings()
 
     @property
     def data(self) -> Path:

@@ -34,6 +34,8 @@ CLICKHOUSE_LAG = Gauge("rater_clickhouse_lag_seconds", "Since the writer last ha
 CLICKHOUSE_WRITER_RESTARTS = Counter("rater_clickhouse_writer_restarts", "Times the writer's process was started again")
 WAITING = Gauge("rater_waiting", "1 while a part is away and the worker waits for it", ["part"])
 
+HTTP_REQUESTS = Counter("rater_http_requests", "Requests by endpoint and answer", ["method", "path", "status"])
+
 
 def count(door: str, tally: Tally) -> None:
     """Count a delivered batch. Doors are counted by their sort ("kafka", "file"), not by partition."""

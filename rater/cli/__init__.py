@@ -17,6 +17,8 @@ COMMANDS = {
     "run": ("streams.cli.run:run", "Rate usage from files; resumable, safe to run twice."),
     "load": ("streams.cli.load:load", "Offer made-up usage to an installation, over Kafka, HTTP or as a file."),
     "worker": ("streams.cli.worker:worker", "Rate usage from Kafka until stopped."),
+    "serve": ("streams.cli.serve:serve", "Serve the HTTP API until stopped."),
+    "key": ("streams.cli.key:key", "Make, list and revoke keys of the HTTP API."),
     "writer": ("streams.cli.writer:writer", "Write the topics to ClickHouse until stopped."),
     "summary": ("streams.cli.summary:summary", "What was rated so far, from ClickHouse."),
     "wallet": ("rater.cli.wallet:wallet", "Create, top up, hold and look at wallets."),

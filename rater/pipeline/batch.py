@@ -21,7 +21,8 @@ from schemas.usage import Usage
 class Door:
     """A place events come from: "kafka:usage/3", "file:...", "http". Shared by all its events.
 
-    `redelivers` is False where an event has no stable place (HTTP): a repeat is then always a duplicate.
+    `redelivers` is False where a repeat is always a duplicate. (HTTP has no places, but every event of that door the
+    same one: a repeat gets its record again, see streams/http/flow.py.)
     """
 
     __slots__ = ("digest", "name", "redelivers", "sort", "text")

@@ -72,6 +72,10 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""
     charged_nanos: int = 0
     currency: str = ""
+    #: What the wallet could not pay.
+    uncovered_nanos: int = 0
+    #: The decision that stood before this call, if one did.
+    first: Decision | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +85,7 @@ class Outputs:
     work: Work
     messages: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    _verdicts: list[Verdict] | None = None
 
     @property
     def batch(self) -> Batch:
@@ -90,7 +95,9 @@ class Outputs:
     @property
     def verdicts(self) -> list[Verdict]:
         """One answer an event, in order, for a door that answers."""
-        return [verdict_of(item) for item in self.work.items]
+        if self._verdicts is None:
+            self._verdicts = [verdict_of(item) for item in self.work.items]
+        return self._verdicts
 
     def add(self, topic: str, key: bytes, value: bytes) -> None:
         """Queue one message; the key keeps what belongs together in order."""
@@ -133,10 +140,15 @@ def verdict_of(item: Item) -> Verdict:
     first = item.old_fingerprint or (decision.fingerprint if decision is not None and _is_repeat(item) else None)
     if first is not None:
         if first == item.fingerprint:
-            return Verdict(Fate.DUPLICATE, Reason.NONE)
+            return Verdict(Fate.DUPLICATE, Reason.NONE, currency=item.payer.currency, first=decision)
         return _fault_verdict(_conflict(item), item.usage)
     assert decision is not None, "an event leaves the charge stage decided"
-    return Verdict(decision.fate, decision.reason, "", decision.charged_nanos, item.payer.currency)
+    uncovered = 0
+    if item.head is None and decision.fate is Fate.RATED:
+        uncovered = sum(part.amount_nanos for part in _as_decided(item, decision)[1]) - decision.charged_nanos
+    known = decision if decision.known else None
+    charged, currency = decision.charged_nanos, item.payer.currency
+    return Verdict(decision.fate, decision.reason, "", charged, currency, uncovered, known)
 
 
 def _fault_verdict(fault: Fault, usage: Usage | None) -> Verdict:

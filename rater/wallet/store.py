@@ -278,10 +278,10 @@ class WalletStore:
             pipeline.get(key)
         return [state or b"" for state in await pipeline.execute()]
 
-    async def members(self, tenant: str, wallet: str, page: int = 1000) -> AsyncIterator[str]:
-        """The names of a wallet's members, in order."""
+    async def members(self, tenant: str, wallet: str, page: int = 1000, after: str = "") -> AsyncIterator[str]:
+        """The names of a wallet's members, in order, from behind a name on."""
         key = f"{tag(self.shard_of(tenant, wallet))}:m:{tenant}/{wallet}"
-        start = "-"
+        start = f"({after}" if after else "-"
         while names := await self._redis.zrangebylex(key, start, "+", start=0, num=page):
             for name in names:
                 yield name.decode()

@@ -6,7 +6,7 @@ may pass an int64, so units and the nanos below a unit are summed apart (both st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rater.money import NANOS
@@ -110,9 +110,28 @@ async def record(clickhouse: ClickHouse, tenant: str, source: str, event_id: str
     )
 
 
+class WalletPlace(NamedTuple):
+    """Where in a wallet's history one is: after this change."""
+
+    epoch: int
+    n: int
+    cause: str
+
+
 async def wallet_history(clickhouse: ClickHouse, tenant: str, wallet: str, count: int) -> list[Row]:
     """A wallet's latest changes, usage and other entries together, newest first."""
+    return await wallet_page(clickhouse, tenant, wallet, count, None)
+
+
+async def wallet_page(
+    clickhouse: ClickHouse, tenant: str, wallet: str, count: int, before: WalletPlace | None
+) -> list[Row]:
+    """The same, from what came before a place on."""
     where = f"WHERE tenant = {quote(tenant)} AND wallet = {quote(wallet)}"
+    older = ""
+    if before is not None:
+        epoch, n, cause = f"{before.epoch:d}", f"{before.n:d}", quote(before.cause)
+        older = f"WHERE epoch < {epoch} OR (epoch = {epoch} AND (n < {n} OR (n = {n} AND cause < {cause}))) "
     return await clickhouse.query(
         "SELECT epoch, n, kind, cause, amount_nanos, balance_after_nanos, occurred_ms FROM ("  # noqa: S608 - quoted
         "SELECT epoch, n, kind, concat(source, '/', id) AS cause, amount_nanos, balance_after_nanos, occurred_ms "
@@ -120,8 +139,38 @@ async def wallet_history(clickhouse: ClickHouse, tenant: str, wallet: str, count
         "SELECT epoch, n, 'usage' AS kind, concat(source, '/', id) AS cause, sum(charged_nanos) AS amount_nanos, "
         "min(balance_after_nanos) AS balance_after_nanos, max(rated_ms) AS occurred_ms "
         f"FROM rated_records FINAL {where} AND fate = 'rated' GROUP BY epoch, n, source, id"
-        f") ORDER BY epoch DESC, n DESC, occurred_ms DESC LIMIT {count:d}"
+        f") {older}ORDER BY epoch DESC, n DESC, cause DESC LIMIT {count:d}"
     )
+
+
+class FirstVerdict(NamedTuple):
+    """What was decided about an event, by its record."""
+
+    fate: str
+    reason: str
+    charged_nanos: int
+    uncovered_nanos: int
+    currency: str
+
+
+async def first_verdicts(
+    clickhouse: ClickHouse, tenant: str, ids: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], FirstVerdict]:
+    """The verdicts of those (source, id) that have a record."""
+    wanted = ", ".join(f"({quote(source)}, {quote(event_id)})" for source, event_id in ids)
+    rows = await clickhouse.query(
+        f"SELECT source, id, any(fate) AS fate, any(reason) AS reason, any(currency) AS currency, "  # noqa: S608 - quoted
+        f"{_sum('charged_nanos')}, "
+        f"sum(intDiv(uncovered_nanos, {NANOS})) AS u_units, sum(uncovered_nanos % {NANOS}) AS u_nanos "
+        f"FROM rated_records FINAL WHERE tenant = {quote(tenant)} "
+        f"AND (source, id) IN ({wanted}) GROUP BY source, id"
+    )
+    found = {}
+    for row in rows:
+        uncovered = int(row["u_units"]) * NANOS + int(row["u_nanos"])
+        first = FirstVerdict(row["fate"], row["reason"], _total(row), uncovered, row["currency"])
+        found[row["source"], row["id"]] = first
+    return found
 
 
 async def unbalanced_wallets(clickhouse: ClickHouse) -> dict[tuple[str, str], tuple[int, int]]:

@@ -53,10 +53,10 @@ class WriterProcess:
     async def _live(self) -> str:
         """One process from its start to its end; answers how it ended."""
         # -P: a folder named `streams` where the command happens to run must not be taken for ours. The last argument
-        # is for people who look at the list of processes. A group of its own: Ctrl-C is for the engine, which stops it
-        # last.
+        # is for people who look at the list of processes. A session of its own: Ctrl-C is for the engine, which
+        # stops it last. (uvloop knows no process groups.)
         argv = [sys.executable, "-P", "-m", "streams.clickhouse.process", str(self._order.settings.data)]
-        process = await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, process_group=0)
+        process = await asyncio.create_subprocess_exec(*argv, stdin=PIPE, stdout=PIPE, start_new_session=True)
         self._process, reports = process, Reports()
         try:
             assert process.stdin is not None

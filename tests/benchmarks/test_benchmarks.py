@@ -97,6 +97,6 @@ def test_every_part_runs_and_is_right(kafka: object, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     result = json.loads(done.stdout[done.stdout.index("{\n") :])
     assert result["right"]
-    assert set(result["parts"]) == {"decode", "rating", "wallets", "file", "kafka"}
+    assert set(result["parts"]) == {"decode", "rating", "wallets", "file", "http", "kafka"}
     assert all(part["figures"] for part in result["parts"].values())
     assert len(list(tmp_path.glob("*.local.json"))) == 1

@@ -130,6 +130,28 @@ async def test_a_wallets_history_has_usage_and_entries_newest_first(clickhouse: 
     ]
     assert found[2]["balance_after_nanos"] == 10**10 - 7
     assert len(await queries.wallet_history(clickhouse, "acme", "w1", 2)) == 2
+    place, rest = None, []
+    while page := await queries.wallet_page(clickhouse, "acme", "w1", 1, place):
+        rest += page
+        place = queries.WalletPlace(page[0]["epoch"], page[0]["n"], page[0]["cause"])
+    assert rest == found, "page by page it is the same"
+
+
+async def test_the_first_verdict_of_an_event_is_that_of_all_its_parts(clickhouse: ClickHouse) -> None:
+    part = {"parts": 2, "charged_nanos": 3, "uncovered_nanos": 5}
+    await write(
+        clickhouse,
+        message(RATED, rated("a", part=0, **part)),
+        message(RATED, rated("a", part=1, **part)),
+        message(RATED, rated("a", part=1, **part)),
+        message(REFUSED, refused("b'c", "suspended")),
+        message(RATED, rated("a", tenant="other", charged_nanos=99)),
+    )
+    ids = [("emnify", "a"), ("emnify", "b'c"), ("emnify", "never"), ("elsewhere", "a")]
+    assert await queries.first_verdicts(clickhouse, "acme", ids) == {
+        ("emnify", "a"): ("rated", "", 6, 10, "EUR"),
+        ("emnify", "b'c"): ("refused", "suspended", 0, 0, "EUR"),
+    }
 
 
 CHANGES = st.lists(st.tuples(st.booleans(), st.integers(1, 2**40)), min_size=1, max_size=12)
