@@ -9,6 +9,8 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
+CANCEL_EVERY_S = 0.5
+
 
 class Crew:
     """Starts its tasks on entry, cancels them at the end. `beside` is another crew whose failure counts as well."""
@@ -25,8 +27,12 @@ class Crew:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
+        # Again and again: a library may take a cancellation for the end of its own connection, and try once more.
+        pending = set(self._tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_EVERY_S)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
