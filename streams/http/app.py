@@ -109,7 +109,7 @@ async def _call(desk: Desk, endpoint: Endpoint, request: Request, decode: Callab
             except (ValueError, RecursionError) as error:
                 raise of_decoding(error) from error
     call = Call(desk, key, tenant, request.path_params, query, form, body=body, headers=request.headers)
-    if endpoint.keyed:
+    if endpoint.keyed or (endpoint.may_be_keyed and "idempotency-key" in request.headers):
         call.subject = f"{endpoint.method} {request.scope['path']}"
         call.idempotency_key = request.headers.get("idempotency-key", "")
         if not _KEY.fullmatch(call.idempotency_key):

@@ -60,8 +60,10 @@ class Endpoint:
     form: Any = NoForm
     query: type[Query] = Query
     status: int = 200
-    #: Whether it changes something under an Idempotency-Key.
+    #: Whether it changes something under an Idempotency-Key, and must have one.
     keyed: bool = False
+    #: Whether it takes one if there is one: what it changes is told apart by other means.
+    may_be_keyed: bool = False
     #: An endpoint that reads its bytes itself: types of what it takes, by content type.
     raw: Mapping[str, Any] = field(default_factory=dict)
     #: Whether an admin key without a tenant may call it without naming one.

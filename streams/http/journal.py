@@ -112,6 +112,12 @@ def _write(path: Path, data: bytes, *, fsync: bool = False) -> None:
             view = view[os.write(file.fileno(), view) :]
         if fsync:
             os.fdatasync(file.fileno())
+    if fsync:  # the name too
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _read(path: Path) -> KeptBatch | None:

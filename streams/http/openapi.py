@@ -20,7 +20,6 @@ _TITLES = dict(reversed(KINDS.values()))
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "required": True,
     "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
     "description": "Names this change for ever: the same request again changes nothing and gets the same answer.",
 }
@@ -65,8 +64,8 @@ def _operation(endpoint: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint)],
         "responses": _responses(endpoint, by_type),
     }
-    if endpoint.keyed:
-        operation["parameters"].append(IDEMPOTENCY_KEY)
+    if endpoint.keyed or endpoint.may_be_keyed:
+        operation["parameters"].append(IDEMPOTENCY_KEY | {"required": endpoint.keyed})
     bodies = endpoint.raw or ({JSON: endpoint.form} if endpoint.media_types else {})
     if bodies:
         content = {media: {"schema": by_type[id(kind)]} for media, kind in bodies.items()}
@@ -79,7 +78,7 @@ def _responses(endpoint: Endpoint, by_type: dict[int, Any]) -> dict[str, Any]:
     statuses = {*_ALWAYS, *endpoint.problems}
     if endpoint.media_types:
         statuses |= set(_WITH_BODY)
-    if endpoint.keyed:
+    if endpoint.keyed or endpoint.may_be_keyed:
         statuses |= set(_KEYED)
     problem = {MEDIA_TYPE: {"schema": by_type[id(ProblemDetails)]}}
     problems = {str(status): {"description": _TITLES[status] + ".", "content": problem} for status in sorted(statuses)}

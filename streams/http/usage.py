@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import unquote
 
@@ -72,6 +73,9 @@ async def take(call: Call[NoForm]) -> UsageVerdicts:
         events.append(RawEvent(raw, DOOR, 0, headers))
     if call.key.account:
         await check_reach(call, format, events)
+    if call.idempotency_key:  # the events remember themselves; it only has to be the same request
+        content = blake2b(call.body, digest_size=16).hexdigest()
+        await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, content)
     verdicts = await call.desk.flow.decide(events, format)
     return await _answer(call, identities, verdicts)
 
@@ -153,6 +157,7 @@ ENDPOINTS = (
         summary="Send usage events; each is answered once it is debited and recorded",
         answer=UsageVerdicts,
         any_tenant=True,
+        may_be_keyed=True,
         raw={JSON: UsageIn | Events, CLOUDEVENT: CloudEventIn, CLOUDEVENTS: CloudEvents},
         problems=(403, 404),
     ),

@@ -26,7 +26,8 @@ def test_schemathesis_finds_nothing(served: Served, api: Client, tmp_path: Path,
     done = subprocess.run(
         [Path(sys.executable).with_name("schemathesis"), "--config-file", tmp_path / "schemathesis.toml", "run",
          f"http://127.0.0.1:{api.port}/v1/openapi.json", "--header", f"Authorization: Bearer {api.key}",
-         "--max-examples", "20", "--continue-on-failure", "--no-color", "--generation-database", "none"],
+         "--max-examples", "20", "--request-timeout", "60", "--continue-on-failure", "--no-color",
+         "--generation-database", "none"],
         cwd=tmp_path, check=False, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

@@ -97,6 +97,15 @@ def test_the_same_event_twice_in_one_request_is_charged_once(api: Client) -> Non
     assert api.balance("w") == "9.90"
 
 
+def test_a_request_under_a_key_is_held_to_it(api: Client) -> None:
+    api.wallet("w", "10.00", "sim-1")
+    first = api.post("/v1/usage", event("1"), "k").ok()
+    assert api.post("/v1/usage", event("1"), "k").ok()["events"] == [first["events"][0] | {"repeated": True}]
+    api.post("/v1/usage", event("2"), "k").problem(409, "conflict", "Idempotency-Key")
+    api.post("/v1/wallets/w/top-ups", {"amount": "1"}, "k").problem(409, "conflict", "Idempotency-Key")
+    assert api.balance("w") == "9.90"
+
+
 def test_one_event_is_no_array(api: Client) -> None:
     api.wallet("w", "10.00", "sim-1")
     assert verdict(api.post("/v1/usage", event("1")).ok()) == ("rated", "", "0.10")
