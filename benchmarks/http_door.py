@@ -83,7 +83,15 @@ def _own() -> Callable[[bytes], object]:
 def _events(run: Run, name: str, count: int) -> list[bytes]:
     """Traffic without the damaged: a request that is no JSON is refused whole."""
     found = (value for _, value in traffic(name, count, run.sizes.stream_wallets).messages)
-    return [value for value in found if value.endswith(b"}")]
+    return [value for value in found if _is_json(value)]
+
+
+def _is_json(value: bytes) -> bool:
+    try:
+        msgspec.json.decode(value.decode())
+    except ValueError:
+        return False
+    return True
 
 
 def _body(events: Sequence[bytes]) -> bytes:

@@ -1,7 +1,8 @@
 """Part 7: from the moment a usage event is sent to the moment a consumer holds the SIM's `suspended` event.
 
-At a steady rate that does not wait for the engine (a stall shows as latency, not as fewer events). One event in ten is
-a message of a SIM whose wallet cannot pay for it, and so crosses.
+At a steady rate that does not wait for the engine (a stall shows as latency, not as fewer events). One event in a
+hundred is a message of a SIM whose wallet cannot pay for it, and so crosses: far more than in real life. Each of these
+SIMs was seen before, as a SIM is that runs dry.
 """
 
 from __future__ import annotations

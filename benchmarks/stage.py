@@ -19,6 +19,7 @@ from benchmarks.run import Run
 from benchmarks.topics import read_kafka, remove
 from benchmarks.traffic import TENANT, Sent
 from rater.errors import PartsError
+from rater.pipeline.settle import Tally
 from rater.settings import Settings
 from rater.wallet.load import WalletForm, load_wallets
 from streams.embedded.ports import free_ports
@@ -47,6 +48,8 @@ class Stage:
     #: Events on the usage topic so far, and what must come of them.
     events: int = 0
     sent: Sent = field(default_factory=Sent)
+    #: What a second worker, which has ended, has counted.
+    elsewhere: Tally = field(default_factory=Tally)
 
     async def load(self, forms: list[WalletForm]) -> None:
         """Make wallets and SIMs."""
@@ -86,6 +89,7 @@ class Stage:
         while await self.parts.outbox.waiting():
             await asyncio.sleep(LOOK_S)
         tally = scraped(self.settings)
+        tally.add(self.elsewhere)
         lost = [f"{self.events:,} events were sent, {tally.events:,} taken"] if tally.events != self.events else []
         records = await read_kafka(self.settings)
         return lost + expected(tally, self.sent) + await check(records, tally, self.parts.store, self.forms)
@@ -125,6 +129,17 @@ async def open_stage(settings: Settings) -> AsyncIterator[Stage]:
         await admin.start()
         stack.push_async_callback(admin.close)
         yield Stage(settings, parts, sink, admin)
+
+
+@asynccontextmanager
+async def second_worker(stage: Stage) -> AsyncIterator[int]:
+    """Another worker of the same group, which counts for itself; answers its process id."""
+    (port,) = free_ports(1)
+    metrics = msgspec.structs.replace(stage.settings.metrics, port=port)
+    settings = msgspec.structs.replace(stage.settings, metrics=metrics)
+    with running_worker(settings) as pid:
+        yield pid
+        stage.elsewhere.add(scraped(settings))
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from benchmarks.figures import Part
 from benchmarks.latency import latency
 from benchmarks.processes import cpu_s, find, redis_cpu_s
 from benchmarks.run import Run
-from benchmarks.stage import Stage, open_stage, stage_settings, working
+from benchmarks.stage import Stage, open_stage, second_worker, stage_settings, working
 from benchmarks.traffic import fleet, traffic
 from streams.embedded.kafka import KafkaServer
 
@@ -62,6 +62,8 @@ async def kafka(run: Run) -> Part:
                 await stage.load(fleet(run.sizes.stream_wallets, name))
                 async with working(stage):
                     await _rounds(part, run, stage, name, broker)
+                    if not writer:
+                        await _two_workers(part, run, stage, name)
                     await latency(part, run, stage, name)
                     part.faults += [f"{name}: {fault}" for fault in await stage.faults()]
     return part
@@ -88,6 +90,25 @@ async def _rounds(part: Part, run: Run, stage: Stage, name: str, broker: int | N
     if stage.floor:
         _signal(signal.SIGSTOP, stage.floor)
     _report(part, name, laps[stage.worker], laps.get(stage.floor, []))
+
+
+async def _two_workers(part: Part, run: Run, stage: Stage, name: str) -> None:
+    """A second worker joins, and both work off the same number of events together."""
+    count, wallets = run.sizes.stream_events, run.sizes.stream_wallets
+    async with second_worker(stage) as second:
+        rates = []
+        for number in range(run.sizes.runs + 1):
+            sent = traffic(f"two-{number}", count, wallets, number, name)
+            try:
+                _signal(signal.SIGSTOP, stage.worker, second)
+                await stage.send(sent)
+                started = time.perf_counter()
+                _signal(signal.SIGCONT, stage.worker, second)
+                await stage.committed(stage.worker)
+            finally:
+                _signal(signal.SIGCONT, stage.worker, second)
+            rates.append(len(sent.messages) / (time.perf_counter() - started))
+    part.add("two workers, ClickHouse elsewhere", "events/s", *rates[1:])
 
 
 async def _lap(

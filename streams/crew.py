@@ -9,7 +9,8 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
-CANCEL_EVERY_S = 0.5
+#: Longer than any task takes to end in order.
+CANCEL_EVERY_S = 15.0
 
 
 class Crew:
@@ -27,7 +28,7 @@ class Crew:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        # Again and again: a library may take a cancellation for the end of its own connection, and try once more.
+        # Again in the end: a library may take a cancellation for the end of its own connection, and try once more.
         pending = set(self._tasks)
         while pending:
             for task in pending:

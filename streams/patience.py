@@ -52,6 +52,7 @@ async def patiently(part: str, operation: Callable[[], Awaitable[T]]) -> T:
     try:
         return await operation()
     except AWAY[part] as error:
+        _end_if_cancelled()
         log.warning("%s is away, waiting: %s", part, error)
     with _waiting(part):
         result = await _repeat(part, operation)
@@ -66,6 +67,14 @@ async def _repeat(part: str, operation: Callable[[], Awaitable[T]]) -> T:
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
         with contextlib.suppress(*AWAY[part]):
             return await operation()
+        _end_if_cancelled()
+
+
+def _end_if_cancelled() -> None:
+    """A call that was cancelled may be told as a lost connection; then nobody waits for another try."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @contextlib.contextmanager

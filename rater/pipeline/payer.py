@@ -11,6 +11,7 @@ from rater.plan import Plan
 from rater.rating.charge import ChargePart
 from rater.rating.terms import Terms, terms_at
 from rater.rating.timeline import cycle_at
+from rater.tariff.match import EMERGENCY
 from rater.tariff.model import Tariff
 from rater.wallet.entry import WalletRef
 from rater.wallet.member import Member
@@ -82,7 +83,9 @@ class Book:
 
     def _make(self, shape: Shape, start_ms: int) -> Offer:
         terms = terms_at(self.tariff, shape, start_ms, self.zone)
-        refuse = Reason.NONE if shape.service in self.plan.entitlements else Reason.NOT_ENTITLED
+        # Emergency numbers are free for everybody, whatever the plan.
+        is_allowed = shape.service in self.plan.entitlements or terms.rate_name == EMERGENCY
+        refuse = Reason.NONE if is_allowed else Reason.NOT_ENTITLED
         text = self.text(shape, terms.period, terms, terms.rate_name, terms.explanation)
         return Offer(terms, refuse, text, billed_until_ms(self.zone, start_ms))
 

@@ -28,6 +28,8 @@ COUNTRY = re.compile(r"[A-Z]{2}")
 ANSWERS_MAX = 65_536
 
 ANYWHERE = ""
+#: What emergency numbers are rated as.
+EMERGENCY: Final = "emergency"
 DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
 
 
@@ -148,7 +150,7 @@ class Index:
         network = f"{usage.mcc}-{usage.mnc}" if usage.mcc and usage.mnc else ""
         number = usage.called_number or ""
         if number in self._version.emergency:
-            return Found("free", None, rate="emergency", zone=number, detail=f"{number} is an emergency number")
+            return Found("free", None, rate=EMERGENCY, zone=number, detail=f"{number} is an emergency number")
         places = [place for place in (network, *self._keys(country)) if place]
         target = usage.destination_country or country_of_number(number)
         matches = self._matches(usage, places, number, [*self._keys(target), ANYWHERE])

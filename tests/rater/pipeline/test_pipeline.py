@@ -17,7 +17,7 @@ from rater.pipeline.batch import Door
 from rater.pipeline.settle import Outputs
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
-from tests.rater.pipeline.conftest import NOW_MS, Bench, message, usage
+from tests.rater.pipeline.conftest import NOW_MS, PLAN, Bench, message, usage
 from tests.rater.wallet.dying import Crash, dying
 
 
@@ -418,3 +418,16 @@ async def test_a_late_event_that_comes_again_is_a_redelivery_even_if_clickhouse_
     in_clickhouse["feed", "1"] = records(first)[0]["fingerprint"]
     again = await pipeline.process(bench.batch(usage("1")))
     assert again.messages == first.messages
+
+
+async def test_emergency_calls_are_free_for_a_held_sim_and_under_a_plan_without_voice(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.rater.pipeline.conftest.PLAN", PLAN.replace("[data, message, voice]", "[data, message]"))
+    await bench.wallet("w", "0.00", "sim-1")
+    call = {"service": "voice", "volume_bytes": None, "duration_ms": 60_000}
+    outputs = await (await bench.pipeline()).process(
+        bench.batch(usage("1", called_number="112", **call), usage("2", called_number="+4930123456", **call))
+    )
+    assert fates(outputs)[0] == (Fate.RATED, Reason.NONE)
+    assert fates(outputs)[1][0] is Fate.REFUSED
