@@ -10,7 +10,7 @@ from benchmarks.ledger import check
 from benchmarks.processes import cpu_s, find, redis_cpu_s
 from benchmarks.run import Run
 from benchmarks.topics import read_files
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.wallet.load import load_wallets, read_wallets
 from schemas.sample import TENANT
 from streams.engine import Engine, open_engine

@@ -26,7 +26,7 @@ from benchmarks.run import Run, cpu_us
 from benchmarks.topics import read_files
 from benchmarks.traffic import TENANT, fleet, pages, traffic
 from rater.errors import PartsError
-from rater.pipeline.settle import Tally, Verdict
+from rater.pipeline.tally import Tally, Verdict
 from rater.settings import HttpSettings, Settings
 from rater.wallet.load import load_wallets
 from schemas.fates import Fate, Reason

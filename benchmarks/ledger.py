@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks.traffic import Sent
 from rater.money import parse_nanos
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.wallet.load import WalletForm
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason

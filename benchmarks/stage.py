@@ -19,7 +19,7 @@ from benchmarks.run import Run
 from benchmarks.topics import read_kafka, remove
 from benchmarks.traffic import TENANT, Sent
 from rater.errors import PartsError
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.settings import Settings
 from rater.wallet.load import WalletForm, load_wallets
 from streams.embedded.ports import free_ports

@@ -27,6 +27,7 @@ import msgspec
 from rater.errors import WalletError
 from rater.identity import identity
 from rater.wallet.entry import Entry, Kind, Stale
+from rater.wallet.keys import values_of
 from rater.wallet.store import WalletStore
 from schemas.usage import Usage
 
@@ -92,9 +93,9 @@ class Directory:
         aliases = [key for key in keys if key[1] != "subscriber"]
         ids = {key: key[2] for key in keys if key[1] == "subscriber"}
         if aliases:
-            names = await self._get([_alias_key(*key) for key in aliases])
+            names = await values_of(self._redis, [_alias_key(*key) for key in aliases])
             ids |= {key: name.decode() for key, name in zip(aliases, names, strict=True) if name is not None}
-        entries = await self._get([_entry_key(key[0], name) for key, name in ids.items()])
+        entries = await values_of(self._redis, [_entry_key(key[0], name) for key, name in ids.items()])
         fetched = {}
         for key, entry in zip(ids, entries, strict=True):
             # A tenant's name is part of the key; a name made up to look like another tenant's key finds nothing.
@@ -105,16 +106,6 @@ class Directory:
             _, oldest = self._cache.popitem(last=False)
             self.forget(oldest.tenant, oldest.id)
         return fetched
-
-    async def _get(self, keys: Sequence[str]) -> list[bytes | None]:
-        if not keys:
-            return []
-        # Single GETs in a pipeline: a cluster refuses MGET over several slots.
-        pipeline = self._redis.pipeline(transaction=False)
-        for key in keys:
-            pipeline.get(key)
-        values: list[bytes | None] = await pipeline.execute()
-        return values
 
     def forget(self, tenant: str, subscriber: str) -> None:
         """Drop a subscriber from the cache under all its names."""

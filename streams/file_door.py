@@ -19,7 +19,8 @@ import msgspec
 
 from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.pipeline import Pipeline
-from rater.pipeline.settle import Outputs, Tally
+from rater.pipeline.settle import Outputs
+from rater.pipeline.tally import Tally
 from rater.settings import IntakeSettings
 from schemas.adapters.csv_records import csv_records
 from streams.conveyor import Conveyor

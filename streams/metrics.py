@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram, start_http_server
 from rater.money import to_decimal
 
 if TYPE_CHECKING:  # a writer's process starts without the pipeline
-    from rater.pipeline.settle import Tally
+    from rater.pipeline.tally import Tally
     from rater.settings import MetricsSettings
 
 EVENTS = Counter("rater_events", "Events by fate and reason; their sum is events in", ["door", "fate", "reason"])

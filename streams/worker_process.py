@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from rater.errors import PartsError
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.settings import Settings
 from schemas.fates import Fate, Reason
 

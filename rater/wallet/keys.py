@@ -15,6 +15,10 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import RedisCluster
 
 
 def shard_of(tenant: str, wallet: str, shards: int) -> int:
@@ -25,3 +29,16 @@ def shard_of(tenant: str, wallet: str, shards: int) -> int:
 def tag(shard: int) -> str:
     """The hash tag that all keys of the shard begin with."""
     return f"{{s{shard}}}"
+
+
+async def values_of(redis: Any, keys: Sequence[str] | Sequence[bytes]) -> list[bytes | None]:
+    """The values of any number of keys, in one round trip; None where there is none."""
+    if not keys:
+        return []
+    if not isinstance(redis, RedisCluster):
+        return list(await redis.mget(keys))
+    # Single GETs in a pipeline: a cluster refuses MGET over several slots.
+    pipeline = redis.pipeline(transaction=False)
+    for key in keys:
+        pipeline.get(key)
+    return list(await pipeline.execute())

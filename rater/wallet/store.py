@@ -15,7 +15,7 @@ from rater.wallet import function
 from rater.wallet.codec import pack_charge, pack_commands, unpack_answer, unpack_head, unpack_verdict, unpack_wallet
 from rater.wallet.durability import Durability, check_durability
 from rater.wallet.entry import Answer, Debit, Decision, Entry, Stale, WalletRef, hold_names
-from rater.wallet.keys import shard_of, tag
+from rater.wallet.keys import shard_of, tag, values_of
 from rater.wallet.member import counters_of, head_of
 
 #: Says how many shards there are; fixed with the first wallet.
@@ -270,13 +270,7 @@ class WalletStore:
 
     async def member_states(self, keys: Sequence[bytes]) -> list[bytes]:
         """The packed states of members, by key; empty where there is none."""
-        if not keys:
-            return []
-        # Single GETs in a pipeline: a cluster refuses MGET over several slots.
-        pipeline = self._redis.pipeline(transaction=False)
-        for key in keys:
-            pipeline.get(key)
-        return [state or b"" for state in await pipeline.execute()]
+        return [state or b"" for state in await values_of(self._redis, keys)]
 
     async def members(self, tenant: str, wallet: str, page: int = 1000, after: str = "") -> AsyncIterator[str]:
         """The names of a wallet's members, in order, from behind a name on."""

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from streams.engine import Engine
 from streams.file_door import FileDoor, count_records, unfinished
 

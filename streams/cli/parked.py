@@ -11,7 +11,7 @@ import orjson
 from rich.table import Table
 
 from rater.pipeline.batch import Batch, Door, RawEvent
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.settings import Settings
 from streams.cli.report import fate_lines, wide_console
 from streams.clickhouse.queries import parked_unresolved

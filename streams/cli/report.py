@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rater.money import format_nanos
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.settings import Settings
 from schemas.fates import Fate, Reason
 from streams.cli.feed import Fed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.settings import Settings
 from schemas.sample import RECORDS
 from streams.cli.feed import Fed, progress_bar

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rater.money import format_nanos
-from rater.pipeline.settle import Verdict
+from rater.pipeline.tally import Verdict
 from schemas.fates import Fate
 from streams.clickhouse.queries import first_verdicts
 from streams.clickhouse.server import ClickHouse

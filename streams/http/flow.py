@@ -38,7 +38,8 @@ from functools import partial
 from pathlib import Path
 
 from rater.pipeline.batch import Batch, Door, RawEvent
-from rater.pipeline.settle import Outputs, Verdict
+from rater.pipeline.settle import Outputs
+from rater.pipeline.tally import Verdict
 from streams.engine import Engine
 from streams.http.journal import Journal
 from streams.http.problems import Problem

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rater.pipeline.settle import Outputs, Tally
+from rater.pipeline.settle import Outputs
+from rater.pipeline.tally import Tally
 from schemas.fates import Fate, Reason
 
 

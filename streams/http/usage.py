@@ -21,7 +21,7 @@ from msgspec import UNSET
 
 from rater.money import format_nanos
 from rater.pipeline.batch import RawEvent
-from rater.pipeline.settle import Verdict
+from rater.pipeline.tally import Verdict
 from schemas.decode import RAW_MAX_BYTES
 from schemas.fates import Fate
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm

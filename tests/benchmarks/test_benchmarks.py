@@ -18,7 +18,7 @@ from rater.directory import Directory
 from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.settings import CONFIG
 from rater.wallet.load import load_wallets
 from rater.wallet.outbox import Outbox

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from rater.money import parse_nanos
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.settings import EngineSettings, IntakeSettings, RedisSettings, Settings
 from schemas.fates import Fate
 from schemas.sample import CLOCK

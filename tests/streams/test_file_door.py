@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from rater.money import parse_nanos
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.settings import IntakeSettings
 from rater.wallet.load import SimForm, WalletForm, load_wallets
 from rater.wallet.store import WalletStore

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from rater.pipeline.settle import Tally
+from rater.pipeline.tally import Tally
 from rater.settings import MetricsSettings
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason

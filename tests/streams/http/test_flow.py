@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from rater.money import parse_nanos
 from rater.pipeline.batch import RawEvent
-from rater.pipeline.settle import Verdict
+from rater.pipeline.tally import Verdict
 from rater.settings import IntakeSettings, Settings
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
