@@ -50,7 +50,9 @@ T = TypeVar("T")
 async def patiently(part: str, operation: Callable[[], Awaitable[T]]) -> T:
     """Run an operation that may be repeated, until the part answers; any other error is raised."""
     try:
-        return await operation()
+        result = await operation()
+        _end_if_cancelled()
+        return result
     except AWAY[part] as error:
         _end_if_cancelled()
         log.warning("%s is away, waiting: %s", part, error)
@@ -71,7 +73,7 @@ async def _repeat(part: str, operation: Callable[[], Awaitable[T]]) -> T:
 
 
 def _end_if_cancelled() -> None:
-    """A call that was cancelled may be told as a lost connection; then nobody waits for another try."""
+    """A client may end a cancelled call as if nothing were, or as a lost connection; its task ends all the same."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
