@@ -16,8 +16,7 @@ from typing import Final
 import msgspec
 
 from schemas.shape import Shape
-
-UNITS: Final = {"data": "bytes", "voice": "ms", "message": "messages"}
+from schemas.usage import BASE_UNIT
 
 quoted: Final = encode_basestring
 
@@ -112,7 +111,7 @@ def offer_text(
         f"{_given('mnc', shape.mnc)}{_given('country', country)}"
         f'{_given("destination_country", destination_country)},"plan":{quoted(plan)}'
         f',"plan_version":{quoted(plan_version)},"tariff":{quoted(tariff)},"tariff_version":{quoted(tariff_version)}'
-        f',"period":"{period}","rate":{quoted(rate)},"zone":{quoted(zone)},"unit":"{UNITS[shape.service]}"'
+        f',"period":"{period}","rate":{quoted(rate)},"zone":{quoted(zone)},"unit":"{BASE_UNIT[shape.service]}"'
         f',"currency":"{currency}"{_given("tax_category", tax_category)}{_given("catalogue", catalogue)}'
         + (f',"explanation":[{steps}]' if steps else "")
         + ',"epoch":'

@@ -4,12 +4,15 @@
 (tenant, source, id) as in CloudEvents 1.0 with a tenant before it; `source` names the feed, never the door.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 Service = Literal["data", "voice", "message"]
 Direction = Literal["outgoing", "incoming"]
+
+#: What the quantity of a service counts.
+BASE_UNIT: Final[dict[Service, str]] = {"data": "bytes", "voice": "ms", "message": "messages"}
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -28,7 +28,7 @@ from streams.clickhouse.writer import Writer
 from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
-from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_sink, open_source
+from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.publisher import Publisher
 from streams.topics import Sink
 
@@ -115,7 +115,7 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         clickhouse = await stack.enter_async_context(open_clickhouse_of(settings, parts.embedded))
         sink = await stack.enter_async_context(open_sink(settings, kafka=kafka))
         # Of its own: a producer sends one request at a time, and a suspend must not wait behind a batch of records.
-        news_sink = await stack.enter_async_context(open_sink(settings, kafka=kafka)) if kafka else sink
+        news_sink = await stack.enter_async_context(open_producer(settings)) if kafka else sink
         catalogues = Catalogues(parts.redis, catalogue)
         await catalogues.keep()
         limits = Limits(settings.intake.too_old_days * DAY_MS, settings.intake.future_hours * HOUR_MS)

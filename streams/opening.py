@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from rater.settings import Settings
 from streams.clickhouse.server import ClickHouse, open_clickhouse
@@ -13,6 +14,8 @@ from streams.embedded.parts import EmbeddedParts
 from streams.kafka import MESSAGE_BYTES, KafkaCursor, KafkaSink, KafkaSource, create_topics
 from streams.spool import SpoolCursor, SpoolSink, SpoolSource
 from streams.topics import ALL, Cursor, Sink, Source
+
+Client = TypeVar("Client", KafkaSink, KafkaSource, KafkaCursor)
 
 #: The ClickHouse writer's own place in the topics.
 WRITER_GROUP = "clickhouse-writer"
@@ -36,12 +39,22 @@ async def open_sink(settings: Settings, *, kafka: bool) -> AsyncIterator[Sink]:
         yield SpoolSink(topics_folder(settings), fsync=settings.engine.durability != "process")
         return
     await create_topics_of(settings)
-    sink = KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix)
-    await sink.start()
-    try:
+    async with open_producer(settings) as sink:
         yield sink
+
+
+def open_producer(settings: Settings) -> AbstractAsyncContextManager[KafkaSink]:
+    """A producer to topics that are there."""
+    return _started(KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix))
+
+
+@asynccontextmanager
+async def _started(client: Client) -> AsyncIterator[Client]:
+    await client.start()
+    try:
+        yield client
     finally:
-        await sink.close()
+        await client.close()
 
 
 async def create_topics_of(settings: Settings) -> None:
@@ -63,12 +76,8 @@ async def open_source(settings: Settings, group: str, *, kafka: bool) -> AsyncIt
     if not kafka:
         yield SpoolSource(topics_folder(settings), group)
         return
-    source = KafkaSource(settings.kafka.bootstrap, settings.kafka.prefix, f"{settings.kafka.group}-{group}")
-    await source.start()
-    try:
+    async with _started(KafkaSource(*_of_group(settings, group))) as source:
         yield source
-    finally:
-        await source.close()
 
 
 @asynccontextmanager
@@ -77,9 +86,11 @@ async def open_cursor(settings: Settings, group: str, *, kafka: bool) -> AsyncIt
     if not kafka:
         yield SpoolCursor(topics_folder(settings), group)
         return
-    cursor = KafkaCursor(settings.kafka.bootstrap, settings.kafka.prefix, f"{settings.kafka.group}-{group}")
-    await cursor.start()
-    try:
+    async with _started(KafkaCursor(*_of_group(settings, group))) as cursor:
         yield cursor
-    finally:
-        await cursor.close()
+
+
+def _of_group(settings: Settings, group: str) -> tuple[str, str, str]:
+    """Where a group of the engine's own reads: bootstrap, prefix of topics, and its name."""
+    kafka = settings.kafka
+    return kafka.bootstrap, kafka.prefix, f"{kafka.group}-{group}"

@@ -18,9 +18,8 @@ from rater.rating.rate import rate
 from rater.tariff.fields import read_zone
 from rater.tariff.load import load_tariff
 from rater.tariff.model import Tariff
-from rater.tariff.units import BASE_UNIT
 from schemas.decode import FORMATS, Decoder, UsageError, decoder
-from schemas.usage import Usage
+from schemas.usage import BASE_UNIT, Usage
 
 _encode = msgspec.json.Encoder().encode
 

@@ -26,10 +26,10 @@ def plain_record(event: Rated, head: Head) -> bytes:
     """The record of an event that was charged at once under plain terms."""
     body, offer, raw, amount, rare = event.body, event.offer, event.raw, event.amount_nanos, ""
     text = offer.text
-    if body.session_id is not None or body.called_number is not None:
-        rare = rare_text(called_number=body.called_number, session_id=body.session_id)
     if head.decided_ms >= offer.billed_until_ms:
         text, rare = _texts(event, offer.terms, head.decided_ms)
+    elif body.session_id is not None or body.called_number is not None:
+        rare = rare_text(called_number=body.called_number, session_id=body.session_id)
     return record(
         event.payer.text, body.source, body.id, text, head.epoch, head.n + event.place, event.quantity, event.billed,
         amount, amount, head.balance_nanos - event.ahead_nanos, event.start_ms, event.end_ms, head.decided_ms,

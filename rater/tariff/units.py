@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from schemas.usage import Service
+from schemas.usage import BASE_UNIT, Service
 
 #: Unit -> how many bytes, milliseconds or messages it is.
 UNITS: Final[dict[Service, dict[str, int]]] = {
@@ -15,9 +15,6 @@ UNITS: Final[dict[Service, dict[str, int]]] = {
     "voice": {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000},
     "message": {"message": 1},
 }  # fmt: skip
-
-#: Service -> what its quantities are counted in, as the rated record names it.
-BASE_UNIT: Final[dict[Service, str]] = {"data": "bytes", "voice": "ms", "message": "messages"}
 
 #: Quantities stay below 2^53, so that counters of them are exact everywhere.
 QUANTITY_MAX: Final = 2**53 - 1

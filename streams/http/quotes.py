@@ -17,11 +17,10 @@ from rater.directory import Directory
 from rater.plan import Plan
 from rater.rating.charge import Charge
 from rater.tariff.model import Tariff
-from rater.tariff.units import BASE_UNIT
 from schemas.adapters.usage_json import NAMES, UsageBody, to_usage
 from schemas.checks import check
 from schemas.errors import UsageError
-from schemas.usage import Usage
+from schemas.usage import BASE_UNIT, Usage
 from streams.http.endpoint import Call, Endpoint
 from streams.http.forms import Form, Money, money
 from streams.http.problems import Problem, of_usage

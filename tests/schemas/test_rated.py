@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.fates import Reason
-from schemas.rated import UNITS, RatedRecord, offer_text, payer_text, quoted, rare_text, record
+from schemas.rated import RatedRecord, offer_text, payer_text, quoted, rare_text, record
 from schemas.shape import Shape, ShapeKey
-from schemas.usage import Direction, Service
+from schemas.usage import BASE_UNIT, Direction, Service
 
 #: What writers of JSON get wrong: quotes, backslashes, control characters, DEL, line separators, astral characters.
 awkward = st.sampled_from(['"', "\\", "\0", "\b\f\n\r\t", "\x1f", "\x7f", "\u2028\u2029", "é", "€", "😀", "/", "<&>"])
@@ -74,7 +74,7 @@ def meant(
     return RatedRecord(
         **payer, **offer, **numbers,
         **{name: value for name, value in (places | rare).items() if value is not None},
-        service=service, direction=direction, unit=UNITS[service], source=source, id=event_id, door=door,
+        service=service, direction=direction, unit=BASE_UNIT[service], source=source, id=event_id, door=door,
         fingerprint=fingerprint.hex(),
         balance_after_nanos=numbers["balance_before_nanos"] - numbers["charged_nanos"],
     )  # fmt: skip
