@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, TopicAlreadyExistsError
 
-from streams.topics import ALL, Ends, Messages, Page
+from streams.topics import LEDGER, Ends, Messages, Page
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class KafkaSink:
 class KafkaSource:
     """Follows the engine's topics in a consumer group of its own."""
 
-    def __init__(self, bootstrap: str, prefix: str, group: str, topics: Sequence[str] = ALL) -> None:
+    def __init__(self, bootstrap: str, prefix: str, group: str, topics: Sequence[str] = LEDGER) -> None:
         self._prefix = prefix
         self._consumer = AIOKafkaConsumer(
             *(prefix + topic for topic in topics),
@@ -135,7 +135,7 @@ class KafkaSource:
 class KafkaCursor:
     """How far a group has come in the engine's topics. See Cursor."""
 
-    def __init__(self, bootstrap: str, prefix: str, group: str, topics: Sequence[str] = ALL) -> None:
+    def __init__(self, bootstrap: str, prefix: str, group: str, topics: Sequence[str] = LEDGER) -> None:
         self._topics = [prefix + topic for topic in topics]
         self._group = group
         self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)

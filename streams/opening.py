@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from streams.clickhouse.server import ClickHouse, open_clickhouse
 from streams.embedded.parts import EmbeddedParts
 from streams.kafka import MESSAGE_BYTES, KafkaCursor, KafkaSink, KafkaSource, create_topics
 from streams.spool import SpoolCursor, SpoolSink, SpoolSource
-from streams.topics import ALL, Cursor, Sink, Source
+from streams.topics import ALL, LEDGER, Cursor, Sink, Source
 
 Client = TypeVar("Client", KafkaSink, KafkaSource, KafkaCursor)
 
@@ -71,12 +71,14 @@ def topics_folder(settings: Settings) -> Path:
 
 
 @asynccontextmanager
-async def open_source(settings: Settings, group: str, *, kafka: bool) -> AsyncIterator[Source]:
+async def open_source(
+    settings: Settings, group: str, *, kafka: bool, topics: Sequence[str] = LEDGER
+) -> AsyncIterator[Source]:
     """The topics read back."""
     if not kafka:
-        yield SpoolSource(topics_folder(settings), group)
+        yield SpoolSource(topics_folder(settings), group, topics)
         return
-    async with _started(KafkaSource(*_of_group(settings, group))) as source:
+    async with _started(KafkaSource(*_of_group(settings, group), topics)) as source:
         yield source
 
 

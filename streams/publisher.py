@@ -16,12 +16,14 @@ from functools import partial
 
 import msgspec
 
+from rater.wallet.news import Onward
 from rater.wallet.outbox import Outbox
 from schemas.lifecycle import LifecycleEvent, WalletEntry
+from schemas.notice import Notice
 from streams.metrics import LIFECYCLE as LIFECYCLE_METRIC
 from streams.metrics import OUTBOX_DEPTH
 from streams.patience import patiently
-from streams.topics import JOURNAL, LIFECYCLE, Sink
+from streams.topics import JOURNAL, LIFECYCLE, NOTICES, Sink
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ IDLE_S = 0.02
 #: How long a crossing may wait that a command made.
 ALONE_S = 0.1
 LEASE_S = 5.0
+
+_TOPICS = {LifecycleEvent: LIFECYCLE, WalletEntry: JOURNAL, Notice: NOTICES}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -115,10 +119,15 @@ class Publisher:
         if entries:
             messages: dict[str, list[tuple[bytes, bytes]]] = defaultdict(list)
             for entry in entries:
-                topic = LIFECYCLE if isinstance(entry.event, LifecycleEvent) else JOURNAL
-                key = f"{entry.event.tenant}/{entry.event.wallet}".encode()
-                messages[topic].append((key, _encode(entry.event)))
+                event = entry.event
+                if not isinstance(event, Onward):
+                    key = f"{event.tenant}/{event.wallet}".encode()
+                    messages[_TOPICS[type(event)]].append((key, _encode(event)))
             await patiently("kafka", partial(self._sink.publish, messages))
+            for entry in entries:
+                if isinstance(entry.event, Onward):
+                    await self._outbox.forward(entry.event, now_ms=self._clock_ms())
+                    self._look_everywhere = True
             await self._outbox.delete(shard, [entry.id for entry in entries])
             for entry in entries:
                 if isinstance(entry.event, LifecycleEvent):
@@ -144,6 +153,6 @@ class Publisher:
         self._leased = set()
 
 
-def _is_of_a_wallet(event: LifecycleEvent | WalletEntry) -> bool:
+def _is_of_a_wallet(event: LifecycleEvent | WalletEntry | Notice | Onward) -> bool:
     """Whether a wallet crossed, so that its members may have to follow."""
-    return not event.subscriber
+    return isinstance(event, LifecycleEvent | WalletEntry) and not event.subscriber

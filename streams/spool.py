@@ -17,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
-from streams.topics import ALL, Ends, Messages, Page
+from streams.topics import LEDGER, Ends, Messages, Page
 
 #: A segment is closed at this size; small enough to open in an editor's pager, large enough to be few.
 SEGMENT_BYTES = 256 * 1024 * 1024
@@ -111,7 +111,7 @@ class SpoolSource:
     where dealing with them twice is; the cursor only ever moves forward, and the slower one goes on where it stands.
     """
 
-    def __init__(self, folder: Path, group: str, topics: Sequence[str] = ALL) -> None:
+    def __init__(self, folder: Path, group: str, topics: Sequence[str] = LEDGER) -> None:
         self._folder = folder
         self._topics = topics
         self._cursor_path = _cursor_path(folder, group)
@@ -170,7 +170,7 @@ class SpoolSource:
 class SpoolCursor:
     """How far a group has come in topic files. See Cursor."""
 
-    def __init__(self, folder: Path, group: str, topics: Sequence[str] = ALL) -> None:
+    def __init__(self, folder: Path, group: str, topics: Sequence[str] = LEDGER) -> None:
         self._folder = folder
         self._topics = topics
         self._cursor_path = _cursor_path(folder, group)

@@ -11,9 +11,12 @@ PARKED = "parked"
 DEAD_LETTERS = "dead-letters"
 LIFECYCLE = "lifecycle"
 JOURNAL = "wallet-journal"
+NOTICES = "notices"
 
+#: What ClickHouse keeps.
+LEDGER = (RATED, REFUSED, PARKED, DEAD_LETTERS, LIFECYCLE, JOURNAL)
 #: Every topic the engine writes.
-ALL = (RATED, REFUSED, PARKED, DEAD_LETTERS, LIFECYCLE, JOURNAL)
+ALL = (*LEDGER, NOTICES)
 
 #: (key, value) by topic, each topic's in order.
 Messages = Mapping[str, Sequence[tuple[bytes, bytes]]]

@@ -122,7 +122,7 @@ def pack_commands(entries: Sequence[Entry], now_ms: int, epoch: int) -> bytes:
         items.append(
             (entry.kind, wallet, member, entry.subscriber_version, entry.identity,
              told + bytes([len(name)]) + name, entry.cause, entry.currency, *divmod(entry.amount_nanos, NANOS),
-             bits, entry.hold, entry.note, *divmod(entry.floor_nanos, NANOS))
+             bits, entry.hold, entry.note, *divmod(entry.floor_nanos, NANOS), entry.news)
         )  # fmt: skip
     packed: bytes = msgpack.packb((now_ms, epoch, list(wallets), list(members), items), use_bin_type=False)
     return packed

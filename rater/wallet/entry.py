@@ -30,6 +30,8 @@ class Kind(IntEnum):
     #: A subscriber becomes (or stops being) a member of the wallet, at an assignment version.
     JOIN = 8
     LEAVE = 9
+    #: Changes nothing: its `news` goes out once, in order with the wallet's.
+    NOTE = 10
 
 
 #: The holds a wallet or subscriber can have, as bits. `parent` is set on members of a held wallet.
@@ -63,6 +65,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     floor_nanos: int = 0
     #: For the journal.
     note: str = ""
+    #: Goes to the outbox in the same call if the entry is carried out (`rater.wallet.news` packs it).
+    news: tuple[bytes, ...] = ()
 
 
 class WalletRef:

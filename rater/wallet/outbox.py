@@ -7,17 +7,24 @@ that dies loses nothing.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 
-from rater.money import NANOS
+from rater.errors import WalletError
+from rater.identity import identity
+from rater.money import NANOS, parse_nanos
+from rater.wallet.command import carry_out
 from rater.wallet.entry import Kind, hold_names
 from rater.wallet.keys import tag
+from rater.wallet.news import NOTICE, ONWARD, Onward, read_notice, read_onward
 from rater.wallet.store import WalletStore
+from schemas.commands import WalletCommand
 from schemas.lifecycle import LifecycleEvent, WalletEntry
+from schemas.notice import Notice
 
 #: Renews the lease if it is ours, takes it if it is free; the token says whose it is.
 _LEASE = """
@@ -29,12 +36,16 @@ return 1
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
+#: What may stand in an outbox.
+Event = LifecycleEvent | WalletEntry | Notice | Onward
+
+
 @dataclass(frozen=True)
 class OutboxItem:
     """One entry: its id in the stream and what it says."""
 
     id: bytes
-    event: LifecycleEvent | WalletEntry
+    event: Event
 
 
 class Outbox:
@@ -67,6 +78,33 @@ class Outbox:
         """Let the next page of members follow a crossed wallet; their events come to the outbox."""
         return await self._store.fan_out(shard, members, now_ms=now_ms)
 
+    async def forward(self, onward: Onward, *, now_ms: int) -> None:
+        """Carry out the second leg of a transfer, or bring the money back. Safe to repeat.
+
+        What came back stays back: its wallet may have been opened since.
+        """
+        if await self._is_known(onward.back):
+            return
+        try:
+            await carry_out(self._store, onward.command, now_ms=now_ms)
+        except WalletError:
+            await carry_out(self._store, onward.back, now_ms=now_ms)
+
+    async def _is_known(self, command: WalletCommand) -> bool:
+        shard = self._store.shard_of(command.tenant, command.wallet)
+        digest = identity(command.tenant, command.source, command.id)
+        return bool(await self._redis.hexists(f"{tag(shard)}:k", digest))
+
+    async def in_transit(self) -> dict[str, int]:
+        """Money that left one wallet and has not reached another, in nanos by currency."""
+        found: defaultdict[str, int] = defaultdict(int)
+        for shard in range(self._store.shards):
+            for _, fields in await self._redis.xrange(f"{tag(shard)}:o"):
+                event = unpack_event(fields[b"e"])
+                if isinstance(event, Onward):
+                    found[event.command.currency] += parse_nanos(event.command.amount)
+        return dict(found)
+
     async def following(self) -> int:
         """Crossed wallets whose members are still to follow, in all shards."""
         return sum([await self._redis.llen(f"{tag(shard)}:f") for shard in range(self._store.shards)])
@@ -83,10 +121,10 @@ class Outbox:
         return {shard: count for shard, count in waits.items() if count}
 
 
-def unpack_event(packed: bytes) -> LifecycleEvent | WalletEntry:
-    """An outbox entry as the function packed it: "L" lifecycle, "J" journal."""
+def unpack_event(packed: bytes) -> Event:
+    """An outbox entry: "L" lifecycle and "J" journal as the function packed them, the rest as rater.wallet.news did."""
     sort, *fields = msgpack.unpackb(packed)
-    return _lifecycle(*fields) if sort == "L" else _journal(*fields)
+    return _READERS[sort](*fields)
 
 
 def _lifecycle(
@@ -133,3 +171,11 @@ def _journal(
         subscriber=subscriber,
         note=note,
     )
+
+
+_READERS: Final[dict[str, Callable[..., Event]]] = {
+    "L": _lifecycle,
+    "J": _journal,
+    NOTICE: read_notice,
+    ONWARD: read_onward,
+}

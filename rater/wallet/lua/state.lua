@@ -158,6 +158,8 @@ function Call:save()
   chunked(sessions, 'HSET', self.tag .. ':x:' .. self.generation)
   chunked(self.verdicts, 'HSET', self.tag .. ':v:' .. self.generation)
   chunked(self.kept, 'HSET', self.tag .. ':k')
-  for _, entry in ipairs(self.outbox) do redis.call('XADD', self.tag .. ':o', '*', 'e', cmsgpack.pack(entry)) end
+  for _, entry in ipairs(self.outbox) do
+    redis.call('XADD', self.tag .. ':o', '*', 'e', type(entry) == 'string' and entry or cmsgpack.pack(entry))
+  end
   chunked(self.pending, 'RPUSH', self.tag .. ':f')
 end
