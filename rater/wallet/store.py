@@ -40,6 +40,13 @@ class WalletState:
     n: int
     holds: tuple[str, ...]
     status_version: int
+    #: It is low when so much is available, or less; None: it has no threshold.
+    threshold_nanos: int | None = None
+
+    @property
+    def available_nanos(self) -> int:
+        """What may be spent."""
+        return self.balance_nanos - self.floor_nanos
 
 
 @dataclass(frozen=True)
@@ -257,8 +264,8 @@ class WalletStore:
         packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:w:{tenant}/{wallet}")
         if packed is None:
             return None
-        currency, balance, floor, n, holds, version = unpack_wallet(packed)
-        return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version)
+        currency, balance, floor, n, holds, version, threshold = unpack_wallet(packed)
+        return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version, threshold)
 
     async def member(self, tenant: str, wallet: str, subscriber: str) -> MemberState | None:
         """A subscriber as its wallet's shard knows it, or None."""
@@ -267,6 +274,19 @@ class WalletStore:
             return None
         assigned, holds, version, active = head_of(packed)
         return MemberState(subscriber, assigned, hold_names(holds), version, bool(active), counters_of(packed))
+
+    def document_key(self, wallet: WalletRef, subscriber: str) -> bytes:
+        """The key of a member's subscription."""
+        return f"{tag(wallet.shard)}:p:{wallet.tenant}/{wallet.name}/{subscriber}".encode()
+
+    async def documents(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Subscriptions by key."""
+        return await values_of(self._redis, keys)
+
+    async def remembered(self, tenant: str, wallet: str, digest: bytes) -> Decision | None:
+        """What was decided on a command."""
+        packed = await self._redis.hget(f"{tag(self.shard_of(tenant, wallet))}:k", digest)
+        return unpack_verdict(packed, known=True) if packed is not None else None
 
     async def member_states(self, keys: Sequence[bytes]) -> list[bytes]:
         """The packed states of members, by key; empty where there is none."""
