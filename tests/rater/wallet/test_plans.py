@@ -179,7 +179,7 @@ async def test_a_wallet_says_once_that_it_is_low_and_again_after_a_refill(wallet
     assert await low(wallets) == ["4.00"]
     await wallets.decide(usage("1"))
     await wallets.decide(entry(Kind.CREDIT, "3"), entry(Kind.DEBIT, "5"))
-    assert await low(wallets) == ["1.00"]
+    assert await low(wallets) == ["0.00"]
     await wallets.decide(entry(Kind.THRESHOLD, note="none"))
     assert (await wallets.state()).threshold_nanos is None
     await wallets.decide(entry(Kind.CREDIT, "9"), entry(Kind.DEBIT, "9"))
