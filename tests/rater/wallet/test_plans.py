@@ -6,6 +6,7 @@ from typing import Any
 
 from rater.identity import identity
 from rater.wallet.entry import Entry, Kind, Outcome, Stale, Steps
+from rater.wallet.keys import document_key
 from rater.wallet.member import HEAD_BYTES, pack_upon
 from rater.wallet.news import pack_notice
 from rater.wallet.timers import DueEntry, Timers
@@ -33,7 +34,7 @@ def step(fee: str, paid: Outcome | None = None, unpaid: Outcome | None = None, *
 
 async def document(wallets: Wallets) -> bytes | None:
     ref = wallets.store.wallet_ref("t", "w")
-    (found,) = await wallets.store.documents([wallets.store.document_key(ref, "sim-1")])
+    (found,) = await wallets.store.documents([document_key(wallets.store.member_key(ref, "sim-1"))])
     return found
 
 
