@@ -162,9 +162,12 @@ class Plan(msgspec.Struct, frozen=True):
     scale: Scale | None = None
     refills: tuple[Refill, ...] = ()
     addons: tuple[AddOn, ...] = ()
-    floor_nanos: int = 0
+    #: Paid from a wallet: how far it goes, negative is credit. None: the plan leaves the wallet's floor where it is.
+    floor_nanos: int | None = None
     #: Settled by invoice: how much may be open; None without a limit.
     invoice_limit_nanos: int | None = None
+    #: A depleted wallet stops the subscriber even where an allowance has something left.
+    positive_balance: bool = False
     capacity: Capacity = Capacity()
     actions: frozenset[Action] = ACTIONS_OFFERED
     leaving: Leaving = Leaving()
