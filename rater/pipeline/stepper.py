@@ -19,7 +19,18 @@ from rater.identity import identity
 from rater.money import format_nanos
 from rater.pipeline.live import pack_subscription, read_subscription, used_of, view_of
 from rater.plans.life import Outcome as Future
-from rater.plans.life import Saying, Step, Subscription, View, begin, first_usage, is_covered, needs_step, next_step, wake
+from rater.plans.life import (
+    Saying,
+    Step,
+    Subscription,
+    View,
+    begin,
+    first_usage,
+    is_covered,
+    needs_step,
+    next_step,
+    wake,
+)
 from rater.wallet.entry import Decision, Entry, Kind, Outcome, Steps, WalletRef
 from rater.wallet.keys import document_key
 from rater.wallet.member import Member, pack_upon
@@ -69,7 +80,7 @@ class Stepper:
 
     async def catch_up(self, subjects: Sequence[Subject], *, now_ms: int) -> dict[bytes, str]:
         """Make every step that usage at `at_ms` waits for; answers of which member none can be made, and why."""
-        rest, stuck = list(subjects), {}
+        rest, stuck = list(subjects), dict[bytes, str]()
         for _ in range(STEPS_MAX):
             done = await self.round(rest, before_usage, now_ms=now_ms)
             rest = done.went
@@ -163,9 +174,7 @@ class Stepper:
         subscription = future.subscription
         kept = {grant.id for grant in subscription.grants}
         used = used_of(member.counters)
-        counters = {
-            key: value for key, value in member.counters.items() if not key.startswith("~") or key[1:] in kept
-        }
+        counters = {key: value for key, value in member.counters.items() if not key.startswith("~") or key[1:] in kept}
         covered = is_covered(subscription, msgspec.structs.replace(view, used=used), step.at_ms)
         held = sorted(future.holds)
         return Outcome(
@@ -176,7 +185,9 @@ class Stepper:
             due_ms=subscription.due_ms,
             waits=subscription.waits_for_money,
             floor_nanos=step.floor_nanos,
-            news=tuple(self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)),
+            news=tuple(
+                self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)
+            ),
         )
 
     @staticmethod
@@ -212,14 +223,19 @@ def after_refill(subject: Subject, subscription: Subscription | None, view: View
     return wake(subscription, subject.at_ms, view)
 
 
+def joins(subject: Subject, subscription: Subscription | None, view: View) -> Step:
+    """The step by which the assigned plan begins; who was loaded without a date begins with its first usage."""
+    assignment = subject.assignment
+    since_ms = assignment.from_ms or subject.at_ms
+    zone = assignment.zone or view.plan(assignment.plan, since_ms).zone
+    return begin(subscription, assignment.plan, since_ms, zone, None, view)
+
+
 def before_usage(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
     """The next step that usage waits for: the plan begins, what is due by time, the first usage."""
     assignment, at_ms = subject.assignment, subject.at_ms
     if subscription is None or subscription.assigned_ms < assignment.from_ms:
-        # Who was loaded without a date begins with its first usage.
-        return begin(subscription, assignment.plan, assignment.from_ms or at_ms, assignment.zone, None, view)
+        return joins(subject, subscription, view)
     if at_ms < subscription.assigned_ms or not needs_step(subscription, at_ms):
         return None
     return next_step(subscription, at_ms, view) or first_usage(subscription, at_ms, view)
-
-
