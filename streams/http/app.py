@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rater.errors import PartsError, RaterError
-from streams.http import catalogue, plans, quotes, sims, usage, wallets
+from streams.http import calculator, catalogue, orders, plans, quotes, sims, usage, wallets
 from streams.http.desk import Desk
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm
 from streams.http.health import routes as health_routes
@@ -45,6 +45,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *sims.ENDPOINTS,
     *catalogue.ENDPOINTS,
     *plans.ENDPOINTS,
+    *calculator.ENDPOINTS,
+    *orders.ENDPOINTS,
 )
 
 #: A body that trickles in slower is given up.

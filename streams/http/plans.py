@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -68,7 +68,7 @@ async def plan(call: Call[NoForm]) -> PlanHistory:
     return PlanHistory(name, current.version if current else "", [shown(call, version) for version in versions])
 
 
-def shown(call: Call[NoForm], plan: Plan) -> PlanVersion:
+def shown(call: Call[Any], plan: Plan) -> PlanVersion:
     """A version of a plan as its customers see it."""
     recurring, validity, limit_nanos = plan.recurring, plan.validity, plan.invoice_limit_nanos
     return PlanVersion(
@@ -97,6 +97,31 @@ def shown(call: Call[NoForm], plan: Plan) -> PlanVersion:
         leaving=_leaving(plan.leaving),
         joining=_joining(plan.joining),
     )
+
+
+def plan_in_force(call: Call[Any], name: str, field: str) -> Plan:
+    """The version of a plan that is in force now.
+
+    Raises:
+        Problem: there is none.
+    """
+    plan = call.desk.engine.catalogue.plan(name, call.desk.now_ms)
+    if plan is None:
+        raise Problem("not-found", f"the catalogue has no plan {name} in force; see /v1/plans", field)
+    return plan
+
+
+def check_volume(plan: Plan, volume: int | None, field: str) -> None:
+    """Refuse a volume that the plan's scale does not have, and a plan with a scale without one.
+
+    Raises:
+        Problem: names the field.
+    """
+    if plan.takes(volume):
+        return
+    if plan.scale is None:
+        raise Problem("invalid", f"plan {plan.name} has no volumes to choose from", field)
+    raise Problem("invalid", f"choose one of plan {plan.name}'s volumes, 0 to {len(plan.scale.volumes) - 1}", field)
 
 
 def match_out(match: Match) -> MatchOut:
