@@ -208,7 +208,7 @@ class PlanVersion(msgspec.Struct):
     scale: ScaleOut | None
     refills: list[RefillOut]
     addons: list[AddOnOut]
-    floor: Money
+    floor: Money | None
     invoice_limit: Money | None
     entitlements: EntitlementsOut
     actions: list[Action]

@@ -90,7 +90,7 @@ def shown(call: Call[Any], plan: Plan) -> PlanVersion:
         scale=_scale(plan),
         refills=[_refill(refill) for refill in plan.refills],
         addons=[_addon(addon) for addon in plan.addons],
-        floor=money(plan.floor_nanos),
+        floor=None if plan.floor_nanos is None else money(plan.floor_nanos),
         invoice_limit=None if limit_nanos is None else money(limit_nanos),
         entitlements=EntitlementsOut(sorted(plan.entitlements), _capacity(plan.capacity)),
         actions=sorted(plan.actions),
