@@ -110,6 +110,10 @@ class Catalogue:
         place = bisect_right(versions, at_ms, key=lambda plan: plan.effective_from_ms)
         return versions[place - 1] if place else None
 
+    def version(self, name: str, version: str) -> Plan | None:
+        """A version of a plan by its name; None if there is none."""
+        return next((plan for plan in self._plans.get(name, ()) if plan.version == version), None)
+
     def plan_until_ms(self, name: str, at_ms: int) -> int | None:
         """When the version in force at a time is followed by the next; None if none follows yet."""
         versions = self._plans.get(name, ())

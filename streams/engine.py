@@ -20,6 +20,7 @@ from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
+from rater.wallet.timers import Timers
 from streams.clickhouse.ids import lookup_ids
 from streams.clickhouse.process import Order
 from streams.clickhouse.server import ClickHouse
@@ -30,6 +31,7 @@ from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.publisher import Publisher
+from streams.timers import Sweeper
 from streams.topics import Sink
 
 
@@ -127,7 +129,11 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         if settings.clickhouse.writer:
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
-        crew = await stack.enter_async_context(Crew(publisher.run(), *([writer.run()] if writer else [])))
+        timers = Timers(parts.redis, parts.store)
+        sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
+        crew = await stack.enter_async_context(
+            Crew(publisher.run(), sweeper.run(), *([writer.run()] if writer else []))
+        )
         _tune_collection()
         yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, written, writer, crew)
 
