@@ -56,6 +56,13 @@ def test_money_is_text_in_every_schema(served: Served) -> None:
             assert inner.get("type") != "number", f"{name}.{field} could be a float"
 
 
+def test_the_topics_are_described_to_anybody(served: Served) -> None:
+    answer = served.anybody.get("/v1/asyncapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.ok() == json.loads((FOLDER / "asyncapi.json").read_text())
+    assert b"<a href=asyncapi.json>" in served.anybody.get("/v1/docs").raw
+
+
 def test_the_docs_page_loads_nothing_from_elsewhere(served: Served) -> None:
     answer = served.anybody.get("/v1/docs")
     page = answer.raw.decode()
