@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from rater.settings import HttpSettings
+from schemas.generate import FOLDER
 from streams.http.app import ENDPOINTS
 from streams.http.problems import KINDS
 from streams.worker_process import environment
