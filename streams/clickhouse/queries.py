@@ -137,7 +137,8 @@ async def wallet_page(
         "SELECT epoch, n, kind, concat(source, '/', id) AS cause, note, amount_nanos, balance_after_nanos, occurred_ms "
         f"FROM wallet_entries FINAL {where} UNION ALL "
         "SELECT epoch, n, 'usage' AS kind, concat(source, '/', id) AS cause, '' AS note, "
-        "sum(charged_nanos) AS amount_nanos, min(balance_after_nanos) AS balance_after_nanos, max(rated_ms) AS occurred_ms "
+        "sum(charged_nanos) AS amount_nanos, min(balance_after_nanos) AS balance_after_nanos, "
+        "max(rated_ms) AS occurred_ms "
         f"FROM rated_records FINAL {where} AND fate = 'rated' GROUP BY epoch, n, source, id"
         f") {older}ORDER BY epoch DESC, n DESC, cause DESC LIMIT {count:d}"
     )

@@ -188,7 +188,11 @@ class JoiningOut(msgspec.Struct):
 
 
 class PlanVersion(msgspec.Struct):
-    """The terms of a plan from `effective_from` on, until those of the next version."""
+    """The terms of a plan from `effective_from` on, until those of the next version.
+
+    Without a floor the plan leaves the wallet's where it is; with a positive balance asked for, a depleted wallet stops
+    the subscriber even where an allowance has something left.
+    """
 
     plan: str
     version: str
@@ -209,6 +213,7 @@ class PlanVersion(msgspec.Struct):
     refills: list[RefillOut]
     addons: list[AddOnOut]
     floor: Money | None
+    positive_balance: bool
     invoice_limit: Money | None
     entitlements: EntitlementsOut
     actions: list[Action]

@@ -70,7 +70,8 @@ async def plan(call: Call[NoForm]) -> PlanHistory:
 
 def shown(call: Call[Any], plan: Plan) -> PlanVersion:
     """A version of a plan as its customers see it."""
-    recurring, validity, limit_nanos = plan.recurring, plan.validity, plan.invoice_limit_nanos
+    recurring, validity = plan.recurring, plan.validity
+    floor_nanos, limit_nanos = plan.floor_nanos, plan.invoice_limit_nanos
     return PlanVersion(
         plan=plan.name,
         version=plan.version,
@@ -90,7 +91,8 @@ def shown(call: Call[Any], plan: Plan) -> PlanVersion:
         scale=_scale(plan),
         refills=[_refill(refill) for refill in plan.refills],
         addons=[_addon(addon) for addon in plan.addons],
-        floor=None if plan.floor_nanos is None else money(plan.floor_nanos),
+        floor=None if floor_nanos is None else money(floor_nanos),
+        positive_balance=plan.positive_balance,
         invoice_limit=None if limit_nanos is None else money(limit_nanos),
         entitlements=EntitlementsOut(sorted(plan.entitlements), _capacity(plan.capacity)),
         actions=sorted(plan.actions),
