@@ -173,6 +173,17 @@ class Plan(msgspec.Struct, frozen=True):
     leaving: Leaving = Leaving()
     joining: Joining = Joining()
 
+    @property
+    def has_life(self) -> bool:
+        """Whether a subscription to it begins, costs, grants or ends anything by itself."""
+        terms = (self.recurring, self.scale, self.allowances, self.activation_nanos, self.validity)
+        return (
+            any(terms)
+            or self.settlement == "invoice"
+            or self.floor_nanos is not None
+            or (self.leaving.migrate_from_ms > 0)
+        )
+
     def takes(self, volume: int | None) -> bool:
         """Whether this is a choice of volume (its place on the scale) for the plan; without a scale, none is."""
         if self.scale is None:

@@ -100,11 +100,11 @@ def _pack_group(
         member_of.append(member.place + 1)
         causes.append(event.cause)
         ahead += amount
-        if event.refuse or event.free or event.uncounted or event.sessions or cover:
+        if event.refuse or event.free or event.uncounted or event.sessions or event.allowed:
             # Free usage, and what allowances pay, only matter where somebody is held: then nothing is charged at once.
             is_plain = is_plain and not (event.refuse or event.uncounted or event.sessions)
             flag = flag or _UNCOUNTED * event.uncounted
-            flags.append(event.refuse + _FREE * event.free + flag + (_ALLOWED if cover else 0))
+            flags.append(event.refuse + _FREE * event.free + flag + _ALLOWED * event.allowed)
             sessions.append([(use.field, str(use.before), str(use.after)) for use in event.sessions] or 0)
         else:
             flags.append(flag)

@@ -160,7 +160,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     subscriber_version: int = 0
     #: The member's state that came with the call is not what the shard has, though it did not matter for this event.
     outdated: bool = False
-    #: What allowances gave (rater/pipeline/cover.py), empty where none did.
+    #: The plan and what its allowances gave (rater/pipeline/cover.py); empty without such a plan.
     cover: bytes = b""
 
 
@@ -213,8 +213,10 @@ class Debit(msgspec.Struct, gc=False, eq=False):
     free: bool = False
     #: Rated without counting: only a decision that moves no counters may be made (a repeat, a refusal).
     uncounted: bool = False
-    #: What allowances give, as the verdict keeps it; empty where they give nothing.
+    #: The plan and what its allowances give, as the verdict keeps it (rater/pipeline/cover.py); empty without one.
     cover: bytes = b""
+    #: Whether an allowance gives something.
+    allowed: bool = False
     #: Charged at once with others of its wallet, as told by `place` and `ahead_nanos`, what was charged between.
     head: Head | None = None
     place: int = 0

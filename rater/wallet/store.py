@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -262,10 +262,13 @@ class WalletStore:
     async def wallet(self, tenant: str, wallet: str) -> WalletState | None:
         """A wallet as it stands, or None."""
         packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:w:{tenant}/{wallet}")
-        if packed is None:
-            return None
-        currency, balance, floor, n, holds, version, threshold = unpack_wallet(packed)
-        return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version, threshold)
+        return _state(tenant, wallet, packed)
+
+    async def wallets(self, refs: Iterable[WalletRef]) -> list[WalletState | None]:
+        """Wallets as they stand, each None where there is none."""
+        wanted = list(refs)
+        states = await values_of(self._redis, [ref.key for ref in wanted])
+        return [_state(ref.tenant, ref.name, packed) for ref, packed in zip(wanted, states, strict=True)]
 
     async def member(self, tenant: str, wallet: str, subscriber: str) -> MemberState | None:
         """A subscriber as its wallet's shard knows it, or None."""
@@ -274,10 +277,6 @@ class WalletStore:
             return None
         assigned, holds, version, active = head_of(packed)
         return MemberState(subscriber, assigned, hold_names(holds), version, bool(active), counters_of(packed))
-
-    def document_key(self, wallet: WalletRef, subscriber: str) -> bytes:
-        """The key of a member's subscription."""
-        return f"{tag(wallet.shard)}:p:{wallet.tenant}/{wallet.name}/{subscriber}".encode()
 
     async def documents(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Subscriptions by key."""
@@ -300,6 +299,13 @@ class WalletStore:
             for name in names:
                 yield name.decode()
             start = "(" + names[-1].decode()
+
+
+def _state(tenant: str, wallet: str, packed: bytes | None) -> WalletState | None:
+    if packed is None:
+        return None
+    currency, balance, floor, n, holds, version, threshold = unpack_wallet(packed)
+    return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version, threshold)
 
 
 def _in_turn(page: Sequence[list[Debit]], behind: set[bytes]) -> list[list[Debit]]:

@@ -22,6 +22,11 @@ class DueEntry(NamedTuple):
     subscriber: str
     due_ms: int
 
+    @property
+    def name(self) -> str:
+        """As the index spells it."""
+        return f"{self.tenant}/{self.wallet}/{self.subscriber}"
+
 
 class Timers:
     """Reads the indexes; `drop` is for what turns out to be no subscription's any more."""
@@ -42,8 +47,11 @@ class Timers:
 
     async def drop(self, shard: int, entry: DueEntry) -> None:
         """Take an entry out if it is still the one that was read."""
-        key, name = _key(shard), f"{entry.tenant}/{entry.wallet}/{entry.subscriber}"
-        await self._redis.eval(_DROP, 1, key, name, entry.due_ms)
+        await self._redis.eval(_DROP, 1, _key(shard), entry.name, entry.due_ms)
+
+    async def put_off(self, shard: int, entry: DueEntry, due_ms: int) -> None:
+        """Let an entry be due later, if it is still the one that was read."""
+        await self._redis.eval(_PUT_OFF, 1, _key(shard), entry.name, entry.due_ms, due_ms)
 
     async def waiting(self, tenant: str, wallet: str) -> AsyncIterator[str]:
         """The subscribers of a wallet that wait for money."""
@@ -52,10 +60,9 @@ class Timers:
             yield name.decode()
 
 
-_DROP = """
-if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or -1) ~= tonumber(ARGV[2]) then return 0 end
-return redis.call('ZREM', KEYS[1], ARGV[1])
-"""
+_IF_UNCHANGED = "if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or -1) ~= tonumber(ARGV[2]) then return 0 end "
+_DROP = _IF_UNCHANGED + "return redis.call('ZREM', KEYS[1], ARGV[1])"
+_PUT_OFF = _IF_UNCHANGED + "return redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])"
 
 
 def _key(shard: int) -> str:

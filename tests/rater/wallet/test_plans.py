@@ -6,6 +6,7 @@ from typing import Any
 
 from rater.identity import identity
 from rater.wallet.entry import Entry, Kind, Outcome, Stale, Steps
+from rater.wallet.keys import document_key
 from rater.wallet.member import HEAD_BYTES, pack_upon
 from rater.wallet.news import pack_notice
 from rater.wallet.timers import DueEntry, Timers
@@ -33,7 +34,7 @@ def step(fee: str, paid: Outcome | None = None, unpaid: Outcome | None = None, *
 
 async def document(wallets: Wallets) -> bytes | None:
     ref = wallets.store.wallet_ref("t", "w")
-    (found,) = await wallets.store.documents([wallets.store.document_key(ref, "sim-1")])
+    (found,) = await wallets.store.documents([document_key(wallets.store.member_key(ref, "sim-1"))])
     return found
 
 
@@ -179,7 +180,7 @@ async def test_a_wallet_says_once_that_it_is_low_and_again_after_a_refill(wallet
     assert await low(wallets) == ["4.00"]
     await wallets.decide(usage("1"))
     await wallets.decide(entry(Kind.CREDIT, "3"), entry(Kind.DEBIT, "5"))
-    assert await low(wallets) == ["1.00"]
+    assert await low(wallets) == ["0.00"]
     await wallets.decide(entry(Kind.THRESHOLD, note="none"))
     assert (await wallets.state()).threshold_nanos is None
     await wallets.decide(entry(Kind.CREDIT, "9"), entry(Kind.DEBIT, "9"))
