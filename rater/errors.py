@@ -5,8 +5,11 @@ RaterError
  +- CatalogueError      a tariff or plan file is wrong; carries every mistake
  +- UnsafeRedisError    Redis is set up so that an acknowledged debit could be lost; names the setting
  +- WalletError         a wallet command cannot be carried out; says why
+ +- AccountError        an account command cannot be carried out; has the field, and whether it is wrong, refused ...
  +- PartsError          an embedded or external part (Redis, ClickHouse, Kafka) did not start or answer
 """
+
+from typing import Literal
 
 
 class RaterError(Exception):
@@ -27,6 +30,22 @@ class UnsafeRedisError(RaterError):
 
 class WalletError(RaterError):
     """A wallet command cannot be carried out."""
+
+
+class AccountError(RaterError):
+    """An account command cannot be carried out.
+
+    `why`: "invalid" (a field is wrong in itself), "conflict" (it contradicts what stands), "not-found", or
+    "not-allowed" (somebody else may; the text says who).
+    """
+
+    def __init__(
+        self, why: Literal["invalid", "conflict", "not-found", "not-allowed"], field: str, detail: str
+    ) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.why = why
+        self.field = field
+        self.detail = detail
 
 
 class PartsError(RaterError):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
 
+from rater.accounts.book import Accounts
+from rater.accounts.wallets import AccountWallets
 from rater.catalogue import Catalogue
 from rater.directory import Directory
 from rater.pipeline.catalogues import Catalogues
@@ -20,6 +22,7 @@ from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
+from rater.wallet.transfer import Transfers
 from streams.clickhouse.ids import lookup_ids
 from streams.clickhouse.process import Order
 from streams.clickhouse.server import ClickHouse
@@ -31,6 +34,7 @@ from streams.embedded.parts import EmbeddedParts
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.publisher import Publisher
 from streams.topics import Sink
+from streams.transit import watch_transit
 
 
 @dataclass
@@ -44,6 +48,14 @@ class Parts:
     outbox: Outbox
     embedded: EmbeddedParts | None
     clock_ms: Callable[[], int]
+    accounts: Accounts = field(init=False)
+    account_wallets: AccountWallets = field(init=False)
+    transfers: Transfers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.accounts = Accounts(self.redis, self.store, self.directory)
+        self.account_wallets = AccountWallets(self.redis, self.store, self.accounts)
+        self.transfers = Transfers(self.redis, self.store)
 
 
 @dataclass
@@ -127,7 +139,9 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         if settings.clickhouse.writer:
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
-        crew = await stack.enter_async_context(Crew(publisher.run(), *([writer.run()] if writer else [])))
+        crew = await stack.enter_async_context(
+            Crew(publisher.run(), watch_transit(parts.outbox), *([writer.run()] if writer else []))
+        )
         _tune_collection()
         yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, written, writer, crew)
 
