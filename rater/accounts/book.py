@@ -82,7 +82,7 @@ class Accounts:
         return found[:limit]
 
     async def create(self, account: Account, actor: Actor) -> tuple[Account, bool]:
-        """Make an account; answers it as it stands, and whether it was made before by this very step.
+        """Make an account by its step `last`; answers it as it stands, and whether this very step made it before.
 
         Raises:
             AccountError: it cannot be made; says why.

@@ -9,9 +9,9 @@
 Each leg has an identity of its own that its wallet's shard remembers for ever: (transfer, id), (transfer-in, id),
 (transfer-back, id). What became of a transfer is read from there and stands nowhere else.
 
-Both wallets exist before anything moves, and a wallet never goes away or changes its currency. So a refusal of the second
-leg is decided, and remembered, in the other wallet's own call: two publishers that both believe to have the lease still
-come to the same end.
+Both wallets exist before anything moves, and a wallet never goes away or changes its currency. So a refusal of the
+second leg is decided, and remembered, in the other wallet's own call: two publishers that both believe to have the
+lease still come to the same end.
 """
 
 from __future__ import annotations
