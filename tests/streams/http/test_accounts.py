@@ -105,11 +105,14 @@ def test_who_may_not_is_told_who_may(tree: Client) -> None:
         403, "not-allowed", "account"
     )
     assert detail == (
-        "only the owner (carol) or a manager, or the owner (alice) or a manager of its organisation acme, may change north"
+        "only the owner (carol) or a manager, or the owner (alice) or a manager of its organisation acme, "
+        "may change north"
     )
     carol.call("PATCH", "/v1/accounts/north", change, Idempotency_Key="b").ok()
     alice.call("PATCH", "/v1/accounts/north", {"display_name": "y"}, Idempotency_Key="c").ok()
-    detail = carol.call("PATCH", "/v1/accounts/acme", change, Idempotency_Key="d").problem(403, "not-allowed", "account")
+    detail = carol.call("PATCH", "/v1/accounts/acme", change, Idempotency_Key="d").problem(
+        403, "not-allowed", "account"
+    )
     assert detail == "only the owner (alice) or a manager may change acme"
     stranger.get("/v1/accounts/north").problem(403, "not-allowed")
 
