@@ -64,19 +64,20 @@ async def estimate(call: Call[EstimateForm]) -> Estimate:
 
 async def _whose(call: Call[EstimateForm], from_ms: int, until_ms: int) -> Whose:
     """Whose usage is asked about, if the key reaches it."""
-    form, own = call.form, call.key.account
+    form = call.form
     if sum(map(bool, (form.account, form.wallet, form.sim))) != 1:
         raise Problem("invalid", "say whose usage: exactly one of account, wallet and sim", "account")
-    whose = Whose(call.tenant, from_ms, until_ms, (own,) if own else ())
+    whose = Whose(call.tenant, from_ms, until_ms, ())
     if form.account:
-        call.check_account(form.account, f"account {form.account}")
+        await call.check_account(form.account, f"account {form.account}")
         return whose._replace(accounts=(form.account,))
     if form.wallet:
         await find(call, form.wallet)
         return whose._replace(wallet=form.wallet)
     sim = await find_sim(call, form.sim)
-    accounts = (own,) if own else tuple(dict.fromkeys(assignment.account for assignment in sim.assignments))
-    return whose._replace(accounts=accounts, subscriber=sim.id)
+    accounts = dict.fromkeys(assignment.account for assignment in sim.assignments)
+    reached = [account for account in accounts if await call.desk.reach.covers(call.key, call.tenant, account)]
+    return whose._replace(accounts=tuple(reached), subscriber=sim.id)
 
 
 def _shown(plan: Plan, tariff: Tariff, estimator: Estimator, bounds_ms: list[int], holders: int) -> Estimate:

@@ -183,11 +183,11 @@ class Served:
 
         return asyncio.run(main())
 
-    def key(self, tenant: str, *scopes: Scope, account: str = "") -> Client:
+    def key(self, tenant: str, *scopes: Scope, account: str = "", user: str = "") -> Client:
         """A client with a new key."""
 
         async def make(redis: Redis) -> str:
-            token, _ = await KeyRing(redis).create(scopes or ALL, tenant, account, now_ms=1)
+            token, _ = await KeyRing(redis).create(scopes or ALL, tenant, account, user=user, now_ms=1)
             return token
 
         return replace(self.anybody, key=self.with_redis(make))
