@@ -20,6 +20,7 @@ from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
+from rater.subscriptions import Subscriptions
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from rater.wallet.timers import Timers
@@ -67,6 +68,7 @@ class Engine:
     parts: Parts
     catalogue: Catalogue
     pipeline: Pipeline
+    subscriptions: Subscriptions
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
@@ -147,7 +149,8 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
             Crew(publisher.run(), sweeper.run(), watch_transit(parts.outbox), *([writer.run()] if writer else []))
         )
         _tune_collection()
-        yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, written, writer, crew)
+        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
+        yield Engine(parts, catalogue, pipeline, subscriptions, sink, publisher, clickhouse, written, writer, crew)
 
 
 def _tune_collection() -> None:

@@ -94,7 +94,7 @@ def shown(call: Call[Any], plan: Plan) -> PlanVersion:
         floor=None if floor_nanos is None else money(floor_nanos),
         positive_balance=plan.positive_balance,
         invoice_limit=None if limit_nanos is None else money(limit_nanos),
-        entitlements=EntitlementsOut(sorted(plan.entitlements), _capacity(plan.capacity)),
+        entitlements=EntitlementsOut(sorted(plan.entitlements), capacity_out(plan.capacity)),
         actions=sorted(plan.actions),
         leaving=_leaving(plan.leaving),
         joining=_joining(plan.joining),
@@ -195,11 +195,12 @@ def _addon(addon: AddOn) -> AddOnOut:
         recurring=addon.recurring,
         hold_days=addon.hold_days,
         allowances=[_allowance(allowance) for allowance in addon.allowances],
-        capacity=_capacity(addon.capacity),
+        capacity=capacity_out(addon.capacity),
     )
 
 
-def _capacity(capacity: Capacity) -> CapacityOut:
+def capacity_out(capacity: Capacity) -> CapacityOut:
+    """What may be in use at once."""
     return CapacityOut(*(getattr(capacity, name) for name in CapacityOut.__struct_fields__))
 
 
