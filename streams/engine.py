@@ -168,5 +168,15 @@ async def open_ledger(settings: Settings) -> AsyncIterator[ClickHouse]:
 
 async def publish_outbox(parts: Parts) -> None:
     """Publish what a command left in the outbox; a running worker that has the lease does it instead."""
+    if parts.settings.engine.mode == "embedded":
+        await _settle_timers(parts)  # a top-up may have woken a subscription; elsewhere workers see to that
     async with open_sink(parts.settings, kafka=parts.settings.engine.mode == "distributed") as sink:
         await Publisher(parts.outbox, parts.settings.engine.shards, sink, parts.clock_ms).drain()
+
+
+async def _settle_timers(parts: Parts) -> None:
+    timers = Timers(parts.redis, parts.store)
+    next_ms = await timers.next_ms()
+    if next_ms is not None and next_ms <= parts.clock_ms():
+        catalogue, every = Catalogue.load(Path(parts.settings.engine.catalogue)), range(parts.store.shards)
+        await Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: every).settle()
