@@ -45,7 +45,7 @@ async def past_usage_count(clickhouse: ClickHouse, whose: Whose) -> int:
 async def past_usage_page(
     clickhouse: ClickHouse, whose: Whose, count: int, after: UsagePlace | None, *, by_time: bool
 ) -> tuple[list[Row], UsagePlace | None]:
-    """The next events (for `usage_of`), by subscriber and then time or all by time; and the place after them, or None."""
+    """The next events (for `usage_of`), by subscriber and time or by time alone; and the place after them, or None."""
     order = ("started_ms", "source", "id") if by_time else ("subscriber", "started_ms", "source", "id")
     where, beyond = _where(whose), ""
     if after is not None:
