@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from rater.plans.credits import credits_of
@@ -44,14 +45,21 @@ from streams.http.problems import Problem
 class PlansQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     """A page of the plans as in force at a time."""
 
-    at: Annotated[Instant | None, Meta(description="As in force then; now if left out.")] = None
+    #: As text: a parameter that is read as a time could be a bare number too.
+    at: Annotated[
+        str | None,
+        Meta(
+            description="As in force then, RFC 3339 with a zone; now if left out.",
+            extra_json_schema={"format": "date-time"},
+        ),
+    ] = None
 
 
 async def plans(call: Call[NoForm]) -> Plans:
     """The plans in force."""
     query: PlansQuery = call.query
     catalogue = call.desk.engine.catalogue
-    at_ms = call.desk.now_ms if query.at is None else unix_ms(query.at)
+    at_ms = call.desk.now_ms if query.at is None else _at_ms(query.at)
     after = place_of(query.cursor, str) or ""
     found = [plan for name in catalogue.plans if name > after and (plan := catalogue.plan(name, at_ms)) is not None]
     page = found[: query.limit]
@@ -144,6 +152,13 @@ def size_of(per: str) -> int:
 def quantity_text(allowance: Allowance, parts: int) -> str:
     """Parts of an allowance as its base units, or credits."""
     return number_text(credits_of(allowance, parts))
+
+
+def _at_ms(text: str) -> int:
+    try:
+        return unix_ms(msgspec.convert(text, Instant))
+    except msgspec.ValidationError as error:
+        raise Problem("invalid", f'"{text}" is no time such as 2026-11-01T00:00:00Z', "at") from error
 
 
 def _fee(plan: Plan, recurring: Recurring) -> FeeOut:
