@@ -24,6 +24,7 @@ from rater.plans.life import (
     Step,
     Subscription,
     View,
+    balances,
     begin,
     first_usage,
     is_covered,
@@ -197,6 +198,7 @@ class Stepper:
             due_ms=subscription.due_ms,
             waits=subscription.waits_for_money,
             floor_nanos=step.floor_nanos,
+            pools=any(balance.allowance.shared for balance in balances(subscription, view)),
             news=tuple(
                 self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)
             ),

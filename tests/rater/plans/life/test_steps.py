@@ -238,10 +238,10 @@ class TestGrants:
         desk.catch_up(at("2027-02-01 00:00"))
         assert [grant.until_ms for grant in desk.now.grants] == [NEVER_MS] * 3, "of four, one is used up"
 
-    def test_a_shared_allowance_does_not_cover_and_a_plan_may_ask_for_a_positive_balance(self):
+    def test_a_shared_allowance_covers_too_and_a_plan_may_ask_for_a_positive_balance(self):
         for of, covered in (
             (plan(allowances=(minutes(),)), True),
-            (plan(allowances=(minutes(shared=True),)), False),
+            (plan(allowances=(minutes(shared=True),)), True),
             (plan(allowances=(minutes(),), positive_balance=True), False),
         ):
             desk = Desk([of])
