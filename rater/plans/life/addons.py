@@ -33,7 +33,7 @@ from rater.plans.proration import prorated_nanos
 _NOTHING = Capacity()
 
 
-def buy(sub: Subscription, name: str, order: str, at_ms: int, view: View) -> Step:
+def buy(sub: Subscription, name: str, order: str, at_ms: int, view: View, *, auto_pay: bool = True) -> Step:
     """Order an add-on of the plan; who cannot pay it has not bought it.
 
     Raises:
@@ -48,7 +48,9 @@ def buy(sub: Subscription, name: str, order: str, at_ms: int, view: View) -> Ste
     if sub.status != "active":
         raise PlanError("subscription", f"the subscription is {sub.status}; nothing can be bought for it now")
     own = Periods(sub.zone, at_ms, plan.billing.months, plan.billing.by).period(0)
-    bought = Bought(order, name, plan.name, plan.version, at_ms, months=plan.billing.months, by=plan.billing.by)
+    bought = Bought(
+        order, name, plan.name, plan.version, at_ms, auto_pay, months=plan.billing.months, by=plan.billing.by
+    )
     price_nanos, period = addon.price_nanos, own
     if addon.recurring:
         price_nanos = prorated_nanos(price_nanos, plan.proration.first, own, at_ms, sub.zone, plan.currency)
