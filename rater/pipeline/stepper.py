@@ -216,7 +216,7 @@ class Stepper:
                 account=subject.assignment.account,
                 wallet=wallet,
                 subscriber=who.id,
-                data=saying.data | {"fee": format_nanos(step.fee_nanos)},
+                data=saying.data | {"charged": format_nanos(step.fee_nanos)},
             )
         )
 
