@@ -27,7 +27,20 @@ from starlette.routing import Route
 from rater.accounts.model import USER
 from rater.accounts.roles import Actor
 from rater.errors import PartsError, RaterError
-from streams.http import accounts, catalogue, quotes, sims, transfers, usage, wallets
+from schemas import asyncapi
+from streams.http import (
+    accounts,
+    calculator,
+    catalogue,
+    estimates,
+    orders,
+    plans,
+    quotes,
+    sims,
+    transfers,
+    usage,
+    wallets,
+)
 from streams.http.desk import Desk
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm
 from streams.http.health import routes as health_routes
@@ -48,6 +61,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *accounts.ENDPOINTS,
     *transfers.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *plans.ENDPOINTS,
+    *calculator.ENDPOINTS,
+    *orders.ENDPOINTS,
+    *estimates.ENDPOINTS,
 )
 
 #: For whom a key of the operator acts; its role then decides.
@@ -72,6 +89,7 @@ def create_app(desk: Desk) -> Starlette:
     routes = [Route(path, _serve(desk, methods), methods=list(methods)) for path, methods in by_path.items()]
     described = document(ENDPOINTS, version("rater"))
     routes += _fixed("/v1/openapi.json", _encode(described), JSON)
+    routes += _fixed("/v1/asyncapi.json", _encode(asyncapi.document()), JSON)
     routes += _fixed("/v1/docs", page(described), "text/html; charset=utf-8")
     routes += health_routes(desk)
     return Starlette(routes=routes, exception_handlers={HTTPException: _not_routed, Exception: _fault})
