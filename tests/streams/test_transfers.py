@@ -250,7 +250,7 @@ async def expected(wallets: Wallets, commands: dict[tuple[str, int], WalletComma
 
 
 async def decided(wallets: Wallets, wallet: str, source: str, event_id: str) -> bool:
-    found = await wallets.store.decided(TENANT, wallet, identity(TENANT, source, event_id))
+    found = await wallets.store.remembered(TENANT, wallet, identity(TENANT, source, event_id))
     return isinstance(found, Decision) and found.fate is Fate.RATED
 
 

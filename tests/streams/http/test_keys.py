@@ -29,6 +29,10 @@ BODIES: dict[str, Any] = {
     "/v1/sims": {"sim": "sim-9", "wallet": "theirs", "plan": "payg"},
     "/v1/sims/{sim}/moves": {"wallet": "theirs"},
     "/v1/sims/{sim}/holds": {"hold": "operator"},
+    "/v1/subscriptions/{sim}/change/preview": {"plan": "payg"},
+    "/v1/subscriptions/{sim}/change": {"plan": "payg"},
+    "/v1/subscriptions/{sim}/add-ons": {"addon": "number"},
+    "/v1/subscriptions/{sim}/add-ons/{order}/auto-pay": {"auto_pay": False},
     "/v1/calculator": {"plan": "payg", "credits": "10"},
     "/v1/orders/preview": {"wallet": "theirs", "items": [{"plan": "payg"}], "billing_country": "DE"},
     "/v1/estimates": {"wallet": "theirs", "plan": "payg"},
@@ -40,6 +44,9 @@ BODIES: dict[str, Any] = {
     "/v1/accounts/{account}/owner": {"owner": "bob"},
     "/v1/accounts/{account}/wallets": {"wallet": "another"},
     "/v1/transfers": {"from_wallet": "theirs", "to_wallet": "mine", "amount": "1.00"},
+    "/v1/calculator": {"plan": "payg", "credits": "10"},
+    "/v1/orders/preview": {"wallet": "theirs", "items": [{"plan": "payg"}], "billing_country": "DE"},
+    "/v1/estimates": {"wallet": "theirs", "plan": "payg"},
 }  # fmt: skip
 #: Endpoints that are about the caller's own: another tenant's object cannot even be named there.
 OWN = {"POST /v1/usage", "POST /v1/wallets", "GET /v1/tariffs", "GET /v1/plans", "GET /v1/accounts"}
@@ -49,7 +56,7 @@ SHARED = {"GET /v1/tariffs", "GET /v1/tariffs/{tariff}", "GET /v1/plans", "GET /
 
 def call(client: Client, endpoint: Endpoint, parameters: str = "") -> Answer:
     names = {"wallet": "theirs", "sim": "sim-1", "hold": "operator", "tariff": "test-eur", "plan": "payg",
-             "account": "theirs", "user": "bob", "transfer": "sent"}  # fmt: skip
+             "account": "theirs", "user": "bob", "transfer": "sent", "order": "o-1"}  # fmt: skip
     path = endpoint.path.format_map(names) + parameters
     body = BODIES[endpoint.path] if endpoint.media_types else None
     return client.call(endpoint.method, path, body, **({"Idempotency_Key": "k"} if endpoint.keyed else {}))
