@@ -19,6 +19,7 @@ from schemas.commands import WalletCommand
 from schemas.faults import DeadLetter, ParkedEvent
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 from schemas.rated import RatedRecord
+from schemas.webhook import WebhookMessage
 
 #: File name (without ".schema.json") and what it describes.
 STRUCTS: Final[dict[str, type[msgspec.Struct]]] = {
@@ -31,6 +32,7 @@ STRUCTS: Final[dict[str, type[msgspec.Struct]]] = {
     "wallet-command": WalletCommand,
     "parked-event": ParkedEvent,
     "dead-letter": DeadLetter,
+    "webhook-message": WebhookMessage,
 }
 FOLDER: Final = Path(__file__).parent
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
