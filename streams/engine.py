@@ -31,6 +31,7 @@ from streams.embedded.parts import EmbeddedParts
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.publisher import Publisher
 from streams.topics import Sink
+from streams.webhooks.service import Webhooks, open_webhooks
 
 
 @dataclass
@@ -60,7 +61,9 @@ class Engine:
     written: Written
     #: The process that writes it, where that is this engine's affair.
     writer: WriterProcess | None
-    #: The publisher, and what keeps the writer running; doors stop when one of them fails.
+    #: What is told to the addresses that customers named; sent here if the door asked for it.
+    webhooks: Webhooks
+    #: The publisher, what keeps the writer running, and the webhooks; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -107,8 +110,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engine]:
-    """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse."""
+async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
+    """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
+
+    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off.
+    """
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_parts(settings))
@@ -127,9 +133,11 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         if settings.clickhouse.writer:
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
-        crew = await stack.enter_async_context(Crew(publisher.run(), *([writer.run()] if writer else [])))
+        webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
+        beside = [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
+        crew = await stack.enter_async_context(Crew(publisher.run(), *beside))
         _tune_collection()
-        yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, written, writer, crew)
+        yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, written, writer, webhooks, crew)
 
 
 def _tune_collection() -> None:

@@ -25,7 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rater.errors import PartsError, RaterError
-from streams.http import catalogue, quotes, sims, usage, wallets
+from streams.http import catalogue, quotes, rules, sims, usage, wallets, webhook_deliveries, webhooks
 from streams.http.desk import Desk
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm
 from streams.http.health import routes as health_routes
@@ -44,6 +44,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *wallets.ENDPOINTS,
     *sims.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *webhooks.ENDPOINTS,
+    *webhook_deliveries.ENDPOINTS,
+    *rules.ENDPOINTS,
 )
 
 #: A body that trickles in slower is given up.

@@ -3,7 +3,7 @@
 What a crash leaves:
 
 - after `enqueue`: the delivery waits, and any process claims it when it is due.
-- after `claim`: its lease ends (`LEASE_MS`) and it waits again; the receiver may have had it: at least once.
+- after `claim`: its lease ends and it waits again; the receiver may have had it: at least once.
 - after `settle`: it is done, or waits for its next attempt.
 """
 
@@ -27,8 +27,8 @@ from streams.webhooks.delivery import Delivery, decode_delivery, encode_delivery
 LIBRARY: Final = "rater_webhooks_1"
 #: Endpoints are spread over so many slots.
 SHARES: Final = 8
-#: Longer than an attempt may take in all.
-LEASE_MS: Final = 120_000
+#: A lease is longer by so much than an attempt may take (`timeout_s`).
+MARGIN_MS: Final = 15_000
 #: Deliveries put in by one call.
 _CALL_MAX: Final = 200
 
@@ -101,11 +101,12 @@ class Queue:
     async def claim(self, shares: Iterable[int], count: int, *, now_ms: int) -> list[Claimed]:
         """Up to `count` deliveries that are due, taken under a lease."""
         claimed: list[Claimed] = []
+        lease_ms = int(self._settings.timeout_s * 1000) + MARGIN_MS
         for share in shares:
             room = count - len(claimed)
             if room <= 0:
                 break
-            flat = await self.call("claim", share, self._settings.endpoint_concurrency, now_ms, room, LEASE_MS)
+            flat = await self.call("claim", share, self._settings.endpoint_concurrency, now_ms, room, lease_ms)
             claimed += [Claimed(share, decode_delivery(raw), raw) for raw in flat[2::3] if raw]
         return claimed
 

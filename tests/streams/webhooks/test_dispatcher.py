@@ -247,7 +247,7 @@ async def test_two_processes_share_the_work_and_double_nothing(hooks: Hooks, rec
 async def test_what_a_dead_process_had_claimed_is_delivered_after_its_lease(
     hooks: Hooks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_module, "LEASE_MS", 300)
+    monkeypatch.setattr(queue_module, "MARGIN_MS", 300 - 2000)
     await hooks.endpoint(receiver.url)
     (message_id,) = await hooks.offer("first")
     assert len(await hooks.queue.claim(range(8), 10, now_ms=hooks.now_ms)) == 1  # and dies here
@@ -263,7 +263,7 @@ async def test_what_a_dead_process_had_claimed_is_delivered_after_its_lease(
 async def test_an_attempt_that_outlived_its_lease_still_counts_when_it_arrived(
     hooks: Hooks, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_module, "LEASE_MS", 50)
+    monkeypatch.setattr(queue_module, "MARGIN_MS", 50 - 2000)
     endpoint = await hooks.endpoint(receiver.url)
     receiver.answers = [waits(0.5, 204), 500]
     (message_id,) = await hooks.offer("first")

@@ -111,7 +111,7 @@ async def test_what_happened_before_an_endpoint_is_enabled_is_noted_as_missed(ho
     assert await hooks.queue.standing() == (0, None)
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """A process that dies."""
 
 
@@ -127,11 +127,11 @@ async def test_a_crash_between_reading_and_delivering_loses_and_doubles_nothing(
     async def offer(events: list[Event]) -> int:
         if step == "after":
             await type(hooks.fanout).offer(hooks.fanout, events)
-        raise Crash
+        raise CrashError
 
     with monkeypatch.context() as patched:
         patched.setattr(hooks.fanout, "offer", offer)
-        with pytest.raises(Crash):
+        with pytest.raises(CrashError):
             await dying.follow_once(0)
     async with hooks.process() as dispatcher:
         await hooks.deliver(dispatcher)
