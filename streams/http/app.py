@@ -25,7 +25,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rater.errors import PartsError, RaterError
-from streams.http import catalogue, quotes, rules, sims, usage, wallets, webhook_deliveries, webhooks
+from schemas import asyncapi
+from streams.http import (
+    calculator,
+    catalogue,
+    estimates,
+    orders,
+    plans,
+    quotes,
+    rules,
+    sims,
+    usage,
+    wallets,
+    webhook_deliveries,
+    webhooks,
+)
 from streams.http.desk import Desk
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm
 from streams.http.health import routes as health_routes
@@ -47,6 +61,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *webhooks.ENDPOINTS,
     *webhook_deliveries.ENDPOINTS,
     *rules.ENDPOINTS,
+    *plans.ENDPOINTS,
+    *calculator.ENDPOINTS,
+    *orders.ENDPOINTS,
+    *estimates.ENDPOINTS,
 )
 
 #: A body that trickles in slower is given up.
@@ -69,6 +87,7 @@ def create_app(desk: Desk) -> Starlette:
     routes = [Route(path, _serve(desk, methods), methods=list(methods)) for path, methods in by_path.items()]
     described = document(ENDPOINTS, version("rater"))
     routes += _fixed("/v1/openapi.json", _encode(described), JSON)
+    routes += _fixed("/v1/asyncapi.json", _encode(asyncapi.document()), JSON)
     routes += _fixed("/v1/docs", page(described), "text/html; charset=utf-8")
     routes += health_routes(desk)
     return Starlette(routes=routes, exception_handlers={HTTPException: _not_routed, Exception: _fault})

@@ -33,6 +33,9 @@ BODIES: dict[str, Any] = {
     "/v1/webhooks/{webhook}": {"status": "disabled"},
     "/v1/webhooks/{webhook}/replay": {"since": "2026-11-01T00:00:00Z"},
     "/v1/rules": {"metric": "sim_card.usage", "threshold": "1 MB"},
+    "/v1/calculator": {"plan": "payg", "credits": "10"},
+    "/v1/orders/preview": {"wallet": "theirs", "items": [{"plan": "payg"}], "billing_country": "DE"},
+    "/v1/estimates": {"wallet": "theirs", "plan": "payg"},
 }
 #: Endpoints that are about the caller's own: another tenant's object cannot even be named there.
 OWN = {
@@ -44,7 +47,7 @@ OWN_ACCOUNT = {
     "POST /v1/wallets", "POST /v1/webhooks", "GET /v1/webhooks", "POST /v1/rules", "GET /v1/rules",
 }  # fmt: skip
 #: The catalogue belongs to all tenants.
-SHARED = {"GET /v1/tariffs", "GET /v1/tariffs/{tariff}", "GET /v1/plans", "GET /v1/plans/{plan}"}
+SHARED = {"GET /v1/tariffs", "GET /v1/tariffs/{tariff}", "GET /v1/plans", "GET /v1/plans/{plan}", "POST /v1/calculator"}
 
 
 def call(client: Client, endpoint: Endpoint, parameters: str = "") -> Answer:
