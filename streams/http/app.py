@@ -36,11 +36,14 @@ from streams.http import (
     orders,
     plans,
     quotes,
+    rules,
     sims,
     subscriptions,
     transfers,
     usage,
     wallets,
+    webhook_deliveries,
+    webhooks,
 )
 from streams.http.desk import Desk
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm
@@ -63,6 +66,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *accounts.ENDPOINTS,
     *transfers.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *webhooks.ENDPOINTS,
+    *webhook_deliveries.ENDPOINTS,
+    *rules.ENDPOINTS,
     *plans.ENDPOINTS,
     *calculator.ENDPOINTS,
     *orders.ENDPOINTS,
