@@ -164,7 +164,7 @@ class Stepper:
     def _entry(self, subject: Subject, standing: Standing, step: Step, view: View, entry_id: str = "") -> Entry:
         tenant, who, wallet = subject.subscriber.tenant, subject.subscriber.id, subject.wallet.name
         n = step.paid.subscription.n
-        cause = entry_id or f"{wallet}/{who}/{n}"
+        cause = entry_id or f"step/{wallet}/{who}/{n}"
         member = standing.member
 
         def outcome(future: Future) -> Outcome:
