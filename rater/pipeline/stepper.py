@@ -252,4 +252,7 @@ def before_usage(subject: Subject, subscription: Subscription | None, view: View
         return joins(subject, subscription, view)
     if at_ms < subscription.assigned_ms or not needs_step(subscription, at_ms):
         return None
-    return next_step(subscription, at_ms, view) or first_usage(subscription, at_ms, view)
+    found = next_step(subscription, at_ms, view)
+    if found is not None or subscription.first_usage_ms is not None:
+        return found
+    return first_usage(subscription, at_ms, view)
