@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from rater.identity import NO_TOKEN, door_digest, token
+from rater.pipeline.cover import Given
 from rater.pipeline.payer import Offer, Payer
 from rater.rating.charge import Charge
 from rater.wallet.entry import Debit, Decision
@@ -126,6 +127,8 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
     billed: int = 0
     #: The charge in full, where it is no plain one.
     charge: Charge | None = None
+    #: The one allowance that pays for all of it.
+    given: Given | None = None
     #: Whether a step of its subscription must come first; it is not charged before.
     is_due: bool = False
     #: Where it waits among events that count: upon those with a lower number.

@@ -32,7 +32,18 @@ GRACE_MS: Final = 3 * 24 * 3_600_000
 class Offer:
     """What usage of one shape costs under one plan, for a stretch of time, and how its records say so."""
 
-    __slots__ = ("billed_until_ms", "high_ms", "is_free", "keys", "low_ms", "rate", "refuse", "terms", "text")
+    __slots__ = (
+        "billed_until_ms",
+        "covered",
+        "high_ms",
+        "is_free",
+        "keys",
+        "low_ms",
+        "rate",
+        "refuse",
+        "terms",
+        "text",
+    )
 
     def __init__(self, terms: Terms, refuse: Reason, text: str, billed_until_ms: int) -> None:
         self.terms = terms
@@ -45,8 +56,9 @@ class Offer:
         self.is_free = terms.outcome == "free"
         #: Refused by the plan, whatever it costs.
         self.refuse = refuse
-        #: The part of a record that is the same for all of it.
+        #: The part of a record that is the same for all of it; and where an allowance pays, by it and its words.
         self.text = text
+        self.covered: dict[str, str] = {}
 
 
 def billed_until_ms(zone: str, start_ms: int) -> int:

@@ -10,8 +10,8 @@ from rater.directory import Subscriber
 from rater.identity import fingerprint, identity
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Fault, Faulted, Rated, RawEvent
-from rater.pipeline.cover import Cover, charge_of, cover_of, pack
-from rater.pipeline.live import POOL, USED
+from rater.pipeline.cover import Cover, Given, charge_of, cover_of, pack
+from rater.pipeline.live import POOL, USED, whole
 from rater.pipeline.payer import Offer, Payer
 from rater.pipeline.recent import Recent
 from rater.pipeline.sims import Sim, Sims
@@ -132,6 +132,8 @@ class Rater:
         balances: dict[str, Balance] = {}
         consumed = None
         if not offer.refuse and offer.terms.outcome != "blocked":
+            if self._take_whole(rated, now_ms):
+                return None
             balances = _balances(rated)
             part = Part(payer.book.use(rated.shape), rated.quantity, rated.start_ms, rated.end_ms)
             consumed = consume(balances.values(), part)
@@ -149,11 +151,36 @@ class Rater:
         self._take_charge(rated, charge, taken, now_ms)
         return None
 
+    def _take_whole(self, rated: Rated, now_ms: int) -> bool:
+        """Let one allowance pay for all of it, as it mostly can."""
+        member, pool, quantity = rated.member, rated.pool, rated.quantity
+        use, live = rated.payer.book.use(rated.shape), member.subscription
+        candidates = live.candidates(use) if live is not None else ()
+        shared: Mapping[str, int] = _NONE
+        if pool is not None and pool is not member:
+            theirs, shared = pool.subscription.candidates(use, shared=True), pool.counters
+            candidates = tuple(sorted((*candidates, *theirs))) if candidates and theirs else candidates or theirs
+        found = (
+            whole(candidates, member.counters, shared, quantity, rated.start_ms, rated.until_ms) if quantity else None
+        )
+        if found is None:
+            return False
+        (_, key, balance, cost, is_shared), used, left = found
+        allowance = balance.allowance
+        given = Given(allowance.name, quantity, quantity * cost, left, allowance.parts_per_credit, rated.start_ms)
+        rated.given, rated.billed, rated.counters = given, quantity, ()
+        rated.cover, rated.allowed = pack(Cover(rated.payer.book.plan.name, (given,))), True
+        if is_shared:
+            self._advance(rated, (), (), now_ms, {key: used})
+        else:
+            self._advance(rated, (key,), (used,), now_ms)
+        return True
+
     def price_again(self, rated: Rated, now_ms: int) -> Fault | None:
         """Forget what it was rated as, and rate it from the counters and the subscription as they are believed now."""
         rated.after, rated.sessions, rated.charge, rated.refuse = b"", (), None, Reason.NONE
         rated.counts = rated.uncounted = rated.is_due = rated.allowed = False
-        rated.amount_nanos, rated.cover = 0, b""
+        rated.amount_nanos, rated.cover, rated.given = 0, b"", None
         rated.pool, rated.pool_before, rated.pool_after = None, b"", b""
         payer = rated.payer
         if payer.steps != rated.member.steps or payer.pool is not self._sims.pool(payer.wallet):
