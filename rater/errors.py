@@ -5,8 +5,8 @@ RaterError
  +- CatalogueError      a tariff or plan file is wrong; carries every mistake
  +- UnsafeRedisError    Redis is set up so that an acknowledged debit could be lost; names the setting
  +- WalletError         a wallet command cannot be carried out; says why
- +- AccountError        an account command cannot be carried out; has the field, and whether it is wrong, refused ...
  +- PlanError           what is asked of a subscription cannot be done; names the field
+ +- AccountError        an account command cannot be carried out; has the field, and whether it is wrong, refused ...
  +- PartsError          an embedded or external part (Redis, ClickHouse, Kafka) did not start or answer
 """
 
@@ -33,6 +33,14 @@ class WalletError(RaterError):
     """A wallet command cannot be carried out."""
 
 
+class PlanError(RaterError):
+    """What is asked of a subscription cannot be done: no such plan, volume, add-on or order."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.field = field
+
+
 class AccountError(RaterError):
     """An account command cannot be carried out.
 
@@ -47,14 +55,6 @@ class AccountError(RaterError):
         self.why = why
         self.field = field
         self.detail = detail
-
-
-class PlanError(RaterError):
-    """What is asked of a subscription cannot be done: no such plan, volume, add-on or order."""
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(detail)
-        self.field = field
 
 
 class PartsError(RaterError):

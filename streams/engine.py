@@ -20,6 +20,7 @@ from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
+from rater.subscriptions import Subscriptions
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from rater.wallet.timers import Timers
@@ -37,6 +38,7 @@ from streams.publisher import Publisher
 from streams.timers import Sweeper
 from streams.topics import Sink
 from streams.transit import watch_transit
+from streams.webhooks.service import Webhooks, open_webhooks
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Engine:
     parts: Parts
     catalogue: Catalogue
     pipeline: Pipeline
+    subscriptions: Subscriptions
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
@@ -74,7 +77,9 @@ class Engine:
     written: Written
     #: The process that writes it, where that is this engine's affair.
     writer: WriterProcess | None
-    #: The publisher, and what keeps the writer running; doors stop when one of them fails.
+    #: What is told to the addresses that customers named; sent here if the door asked for it.
+    webhooks: Webhooks
+    #: The publisher, what keeps the writer running, and the webhooks; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -121,8 +126,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engine]:
-    """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse."""
+async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
+    """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
+
+    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off.
+    """
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_parts(settings))
@@ -141,13 +149,18 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         if settings.clickhouse.writer:
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
+        webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
+        beside = [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
         timers = Timers(parts.redis, parts.store)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
         crew = await stack.enter_async_context(
-            Crew(publisher.run(), sweeper.run(), watch_transit(parts.outbox), *([writer.run()] if writer else []))
+            Crew(publisher.run(), sweeper.run(), watch_transit(parts.outbox), *beside)
         )
         _tune_collection()
-        yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, written, writer, crew)
+        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
+        yield Engine(
+            parts, catalogue, pipeline, subscriptions, sink, publisher, clickhouse, written, writer, webhooks, crew
+        )
 
 
 def _tune_collection() -> None:

@@ -128,6 +128,8 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
     charge: Charge | None = None
     #: Whether a step of its subscription must come first; it is not charged before.
     is_due: bool = False
+    #: Where it waits among events that count: upon those with a lower number.
+    order: int = 0
     #: Whether it moves counters; then it waits in `member.pending` until it is decided.
     counts: bool = False
     old_fingerprint: bytes | None = None
@@ -137,6 +139,12 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
     def usage(self) -> Usage:
         """The event in its one normalised form."""
         return normalised(self.body, self.start_ms, self.end_ms)
+
+    def leave(self) -> None:
+        """It is decided: nothing waits for it any more."""
+        self.member.settle(self)
+        if self.pool is not None:
+            self.pool.settle(self)
 
     @property
     def is_open(self) -> bool:

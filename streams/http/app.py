@@ -36,10 +36,14 @@ from streams.http import (
     orders,
     plans,
     quotes,
+    rules,
     sims,
+    subscriptions,
     transfers,
     usage,
     wallets,
+    webhook_deliveries,
+    webhooks,
 )
 from streams.http.desk import Desk
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm
@@ -58,9 +62,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *quotes.ENDPOINTS,
     *wallets.ENDPOINTS,
     *sims.ENDPOINTS,
+    *subscriptions.ENDPOINTS,
     *accounts.ENDPOINTS,
     *transfers.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *webhooks.ENDPOINTS,
+    *webhook_deliveries.ENDPOINTS,
+    *rules.ENDPOINTS,
     *plans.ENDPOINTS,
     *calculator.ENDPOINTS,
     *orders.ENDPOINTS,

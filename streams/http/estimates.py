@@ -18,7 +18,7 @@ from rater.plans.model import Plan
 from rater.plans.proration import to_minor_nanos
 from rater.tariff.model import Tariff
 from schemas.usage import BASE_UNIT
-from streams.clickhouse.past_usage import Whose, past_usage_count, past_usage_page
+from streams.clickhouse.past_usage import Whose, past_usage_count, past_usage_page, usage_of
 from streams.http.endpoint import Call, Endpoint
 from streams.http.forms import instant, money
 from streams.http.forms_sales import Estimate, EstimateForm, EstimateMonth, Unpriced
@@ -27,7 +27,8 @@ from streams.http.problems import Problem
 from streams.http.sims import find_sim
 from streams.http.wallets import find
 
-#: Of one estimate: what is read and rated well within the time that a call may take.
+#: Of one estimate: what is read and rated well within the time that a call may take. 200,000 took 12 s to read from the
+#: embedded engine and 2 s to rate, on two shared cores.
 EVENTS_MAX: Final = 200_000
 PAGE: Final = 10_000
 #: Rated between two turns of others: about two milliseconds.
@@ -54,9 +55,9 @@ async def estimate(call: Call[EstimateForm]) -> Estimate:
     estimator = Estimator(plan, tariff, plan.zone, bounds_ms, volume=form.volume, is_one=is_one)
     place, more = None, events > 0
     while more:
-        usages, place = await past_usage_page(clickhouse, whose, PAGE, place, by_time=estimator.is_common)
-        for number, usage in enumerate(usages):
-            estimator.add(usage)
+        rows, place = await past_usage_page(clickhouse, whose, PAGE, place, by_time=estimator.is_common)
+        for number, row in enumerate(rows):
+            estimator.add(usage_of(call.tenant, row))
             if number % TURN == TURN - 1:
                 await asyncio.sleep(0)
         more = place is not None

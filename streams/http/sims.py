@@ -43,10 +43,10 @@ async def add(call: Call[NewSim]) -> Sim:
         await parts.directory.add([wanted], now_ms=parts.clock_ms())
     except WalletError as error:
         raise of_wallet(error) from error
-    call.desk.engine.publisher.wake()
     found = await find_sim(call, form.sim)
     if not _is_same(found, wanted):  # somebody else was quicker; who is known stays as it is
         raise conflict
+    await _begin(call, found)
     return await _shown(call, found, repeated=known is not None)
 
 
@@ -79,8 +79,16 @@ async def move(call: Call[Move]) -> Sim:
             moved = await parts.directory.move(call.tenant, found.id, wanted, now_ms=parts.clock_ms())
     except WalletError as error:
         raise of_wallet(error) from error
-    call.desk.engine.publisher.wake()
+    await _begin(call, moved)
     return await _shown(call, moved, repeated=repeated)
+
+
+async def _begin(call: Call[Any], sim: Subscriber) -> None:
+    """Let the assigned plan begin now, if it has; after a crash before this it begins with the first usage."""
+    subscriptions, now_ms = call.desk.engine.subscriptions, call.desk.now_ms
+    if sim.assignments[-1].from_ms <= now_ms:
+        await subscriptions.begin(subscriptions.subject(sim, now_ms))
+    call.desk.engine.publisher.wake()
 
 
 async def put_hold(call: Call[NewHold]) -> Change:

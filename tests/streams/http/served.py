@@ -22,7 +22,15 @@ from urllib.parse import quote
 import msgspec
 from redis.asyncio import Redis
 
-from rater.settings import CONFIG, EngineSettings, HttpSettings, IntakeSettings, MetricsSettings, Settings
+from rater.settings import (
+    CONFIG,
+    EngineSettings,
+    HttpSettings,
+    IntakeSettings,
+    MetricsSettings,
+    Settings,
+    WebhookSettings,
+)
 from rater.wallet.store import WalletStore
 from streams.embedded.parts import EmbeddedParts
 from streams.embedded.ports import free_ports
@@ -126,6 +134,7 @@ class Served:
             intake=IntakeSettings(clock=NOW),
             metrics=MetricsSettings(port=0),
             http=HttpSettings(port=port, requests_per_second=0),
+            webhooks=WebhookSettings(allow_private=True, timeout_s=2.0),
         )
         if http_settings:
             changed = msgspec.structs.replace(self.settings.http, **http_settings)
@@ -138,6 +147,16 @@ class Served:
         return (self._folder / "serve.log").read_text()
 
     @property
+    def environment(self) -> dict[str, str]:
+        """Of a process that goes by the same settings."""
+        return os.environ | environment(self.settings)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def data(self) -> Path:
         return self.settings.data
 
@@ -146,7 +165,7 @@ class Served:
         with (self._folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "rater.cli", "serve"],
-                env=os.environ | environment(self.settings), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         for _ in range(600):
             assert self._process.poll() is None, self.log[-3000:]
