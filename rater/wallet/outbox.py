@@ -78,17 +78,19 @@ class Outbox:
         """Let the next page of members follow a crossed wallet; their events come to the outbox."""
         return await self._store.fan_out(shard, members, now_ms=now_ms)
 
-    async def forward(self, onward: Onward, *, now_ms: int) -> None:
-        """Carry out the second leg of a transfer, or bring the money back. Safe to repeat.
+    async def forward(self, onward: Onward, *, now_ms: int) -> bool:
+        """Carry out the second leg of a transfer, or bring the money back; answers whether it arrived. Safe to repeat.
 
         What came back stays back: its wallet may have been opened since.
         """
         if await self._is_known(onward.back):
-            return
+            return False
         try:
             await carry_out(self._store, onward.command, now_ms=now_ms)
         except WalletError:
             await carry_out(self._store, onward.back, now_ms=now_ms)
+            return False
+        return True
 
     async def _is_known(self, command: WalletCommand) -> bool:
         shard = self._store.shard_of(command.tenant, command.wallet)
