@@ -102,6 +102,16 @@ class HttpSettings(Section, frozen=True):
     requests_per_second: Annotated[int, Meta(ge=0)] = 500
 
 
+class PaymentSettings(Section, frozen=True):
+    """Payments. Without a key there are none by card; the secrets are better set in the environment than in a file."""
+
+    stripe_key: str = ""
+    #: The signing secret of the endpoint at which Stripe sends its webhooks.
+    stripe_webhook_secret: str = ""
+    #: Another address than Stripe's own, for tests.
+    stripe_api_base: str = ""
+
+
 class Settings(Section, frozen=True):
     """All settings; the defaults run everything on one machine."""
 
@@ -112,6 +122,7 @@ class Settings(Section, frozen=True):
     intake: IntakeSettings = IntakeSettings()
     metrics: MetricsSettings = MetricsSettings()
     http: HttpSettings = HttpSettings()
+    payments: PaymentSettings = PaymentSettings()
 
     @property
     def data(self) -> Path:
