@@ -44,7 +44,7 @@ from streams.payments.offers import Offers
 
 log = logging.getLogger(__name__)
 
-DUE: Final = "due:auto-refills"
+DUE: Final = "auto-refills"
 
 
 class AutoRefills:

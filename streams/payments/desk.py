@@ -37,7 +37,7 @@ from streams.payments.provider import NoAnswerError, Provider, ProviderEvent
 
 log = logging.getLogger(__name__)
 
-DUE: Final = "due:payments"
+DUE: Final = "payments"
 MINUTE_MS = 60_000
 #: A payment is looked at again after as long as it has waited so far, within these.
 LOOK_MIN_MS = MINUTE_MS

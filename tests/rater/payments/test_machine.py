@@ -123,7 +123,7 @@ reports = st.one_of(
 
 @given(st.lists(reports, max_size=12), st.sampled_from(["confirmed", "at-once"]))
 def test_over_any_reports_the_entries_come_to_what_is_owed(history: Sequence[Report], given_when: str) -> None:
-    """Each names itself once, the balance's own id is the first credit's, and the wallet never loses more than it got."""
+    """Each names itself once, the first credit by the payment's own id; the wallet never loses more than it got."""
     found = payment(given=given_when)
     paid = False
     for report in history:

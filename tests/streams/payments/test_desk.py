@@ -15,7 +15,7 @@ GIVEN = [("payment.confirmed", "120.00")]
 
 
 async def due(till: Shop) -> int:
-    return int(await till.redis.zcard("due:payments"))
+    return int(await till.redis.zcard("{due:payments}"))
 
 
 async def test_a_card_that_is_good_gives_the_balance_and_says_so(till: Shop) -> None:
