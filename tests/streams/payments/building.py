@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,6 +60,7 @@ class Shop:
         self.outbox = Outbox(redis, store)
         self.now_ms = NOW_MS
         self.notices: list[Notice] = []
+        self._processes: list[Payments] = []
         self.payments = self.process()
 
     def process(self, redis: Any = None, store: Any = None) -> Payments:
@@ -70,9 +72,16 @@ class Shop:
         )
         redis, store = redis or self.redis, store or self.store
         directory, outbox = Directory(redis, store), Outbox(redis, store)
-        return Payments(
+        made = Payments(
             settings, redis, store, outbox, directory, catalogue(), lambda: self.now_ms, lambda: None, kafka=False
         )
+        self._processes.append(made)
+        return made
+
+    async def close(self) -> None:
+        """Let go of what the processes hold."""
+        for made in self._processes:
+            await made.close()
 
     async def wallet(self, name: str = "w", money: str = "0") -> None:
         """Open a wallet in EUR."""
@@ -173,11 +182,13 @@ async def shop(socket: Path) -> AsyncIterator[Shop]:
     """A shop on an empty Redis, with a wallet "w" that has nothing."""
     redis = redis_async.Redis(unix_socket_path=str(socket))
     await redis.flushall()
+    # Connections are there from the start: who is the first to need one would else come late, and nothing be at once.
+    await asyncio.gather(*(redis.ping() for _ in range(12)))
     async with stripe_server() as server:
         opened = Shop(redis, await WalletStore.open(redis, shards=4), server)
         await opened.wallet()
         try:
             yield opened
         finally:
-            await opened.payments.close()
+            await opened.close()
             await redis.aclose()

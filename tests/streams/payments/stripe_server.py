@@ -11,6 +11,7 @@ Payment methods say what becomes of them: `pm_ok` is paid, `pm_declined` decline
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator
@@ -30,6 +31,8 @@ class StripeServer:
         self.url = ""
         self.intents: dict[str, dict[str, Any]] = {}
         self.faults: deque[str] = deque()
+        #: Each call is dealt with so much later, so that calls at once are at once.
+        self.delay_s = 0.0
         #: Calls by method and path, for tests that count.
         self.calls: list[str] = []
         self._saved: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -90,10 +93,11 @@ class StripeServer:
         async def handle(request: web.Request) -> web.Response:
             fault = self.faults.popleft() if self.faults else ""
             self.calls.append(f"{request.method} {request.path}")
+            form = {key: str(value) for key, value in (await request.post()).items()}
+            await asyncio.sleep(self.delay_s)
             if fault == "busy":
                 return _answer(429, {"error": {"type": "rate_limit", "message": "slower"}})
             if fault != "lost before":
-                form = {key: str(value) for key, value in (await request.post()).items()}
                 status, body = self._remembered(request, lambda: handler(request, form), fault == "fault")
             if fault.startswith("lost"):
                 assert request.transport is not None

@@ -42,7 +42,6 @@ async def test_a_death_at_any_step_of_a_refill_pays_once_and_is_mended_by_itself
             assert (steps, len(till.stripe.paid), await till.balance()) == (steps, 1, "11.00")
             assert (await till.auto()).request is None
             assert [sort for sort, _ in await till.news() if sort.startswith("payment")] == ["payment.confirmed"]
-            await payments.close()
     raise AssertionError("it never comes to its end")
 
 
@@ -65,7 +64,6 @@ async def test_a_death_at_any_step_of_a_decline_tells_it_once(redis_socket: Path
             assert told == [
                 "payment.declined", "wallet.auto_refill_failed", "wallet.auto_refill_off", "wallet.low_balance",
             ]  # fmt: skip
-            await payments.close()
     raise AssertionError("it never comes to its end")
 
 
@@ -159,8 +157,6 @@ async def _move(till: Shop, what: str, number: int, *, after: bool) -> int:
         other = till.process()
         with contextlib.suppress(Crash, NoAnswerError):
             await _act(till, what, payments, other)
-        await payments.close()
-        await other.close()
     return 0
 
 

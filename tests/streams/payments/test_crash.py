@@ -98,7 +98,6 @@ async def test_a_death_at_any_step_loses_and_doubles_nothing(redis_socket: Path,
             assert len(till.stripe.paid) == (case != "asked above")
             assert (await till.payment()).open == ()
             assert await till.redis.zcard("{due:payments}") == 0
-            await payments.close()
     raise AssertionError("it never comes to its end")
 
 
@@ -118,7 +117,6 @@ async def test_after_a_death_between_payment_and_credit_nobody_has_to_do_anythin
                 await till.later(MINUTE_MS * 3)
             assert await till.balance() == ("120.00" if written else "0.00")
             mended += written
-            await payments.close()
     raise AssertionError("it never comes to its end")
 
 
@@ -193,6 +191,3 @@ async def _move(till: Shop, wanted: Payment, what: str, number: int, *, after: b
             await asyncio.gather(*acts, return_exceptions=True)
     except (Crash, NoAnswerError):
         pass
-    finally:
-        await payments.close()
-        await other.close()

@@ -294,10 +294,12 @@ async def test_two_processes_that_look_at_once_make_one_payment(till: Shop) -> N
     till.stripe.faults += ["lost before"]
     await till.pay()
     till.now_ms += MINUTE_MS + 1
+    till.stripe.delay_s = 0.05
     others = [till.process() for _ in range(3)]
     await asyncio.gather(
         *(other.look_once() for other in others), *(other.desk.start(till.wanted()) for other in others)
     )
+    assert till.stripe.calls.count("POST /v1/payment_intents") > 2, "they did ask at once"
     assert (len(till.stripe.intents), await till.balance(), await till.news()) == (1, "120.00", GIVEN)
 
 
