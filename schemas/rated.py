@@ -83,7 +83,7 @@ class RatedRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
     session_id: str = ""
     #: The usage arrived after its cycle's grace and is billed in a later period.
     late: bool = False
-    #: The allowance that paid, how many of its parts (bytes, ms, messages, parts of a credit), and what it then has left.
+    #: The allowance that paid, how many of its parts (bytes, ms, messages, parts of a credit), and what it has left.
     allowance: str = ""
     allowance_used: int = 0
     allowance_left: int = 0

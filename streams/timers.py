@@ -1,7 +1,7 @@
 """Makes the steps of subscriptions that are due by time, and wakes those that waited for money.
 
-Usage does not wait for it: what comes before its renewal renews first (rater/pipeline/charge.py). So this only follows up
-on who is idle, and takes half of its time at most: a million renewals at midnight are spread over the minutes after it.
+Usage does not wait for it: what comes before its renewal renews first (rater/pipeline/charge.py). So this only follows
+up on who is idle, and takes half of its time at most: a million renewals at midnight are spread over the minutes after.
 One step of each entry a round, the earliest first, so that fees of one wallet come in the order of their time.
 """
 
@@ -100,5 +100,3 @@ class Sweeper:
             return None
         wallet = self._store.wallet_ref(entry.tenant, entry.wallet)
         return Subject(subscriber, assignment, wallet, self._store.member_key(wallet, subscriber.id), at_ms)
-
-

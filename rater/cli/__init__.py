@@ -21,11 +21,13 @@ COMMANDS = {
     "key": ("streams.cli.key:key", "Make, list and revoke keys of the HTTP API."),
     "writer": ("streams.cli.writer:writer", "Write the topics to ClickHouse until stopped."),
     "summary": ("streams.cli.summary:summary", "What was rated so far, from ClickHouse."),
+    "account": ("rater.cli.account:account", "Make and change accounts, their people and wallets."),
     "wallet": ("rater.cli.wallet:wallet", "Create, top up, hold and look at wallets."),
     "sim": ("rater.cli.sim:sim", "Add, move and look at SIMs."),
     "parked": ("streams.cli.parked:parked", "List and replay events that wait for a repair."),
     "tariff": ("rater.cli.tariff:tariff", "Check tariff files: every mistake at once."),
     "plan": ("rater.cli.plan:plan", "Check plan files, and show what a plan says."),
+    "clock": ("streams.cli.clock:clock", "Move the clock of an embedded engine ahead, to try plans."),
     "quote": ("rater.cli.quote:quote", "Rate usage without touching a wallet."),
     "query": ("streams.cli.query:query", "Ask ClickHouse, read only."),
 }

@@ -116,7 +116,7 @@ class Charger:
             wanted: dict[bytes, Subject] = {}
             for event in due:
                 found = wanted.get(event.member.key)
-                if found is None or event.start_ms > found.at_ms:
+                if found is None or event.start_ms < found.at_ms:
                     payer = event.payer
                     wanted[event.member.key] = Subject(
                         payer.subscriber, payer.assignment, event.wallet, event.member.key, event.start_ms

@@ -1,7 +1,7 @@
 """A subscription as usage meets it: whether a step must come first, and what its allowances have left.
 
-The terms of a grant stand in a version of the catalogue and do not change, so they are looked up once. How much of it is
-used is a counter of the member ("~" and the grant's id), which events move like any other.
+The terms of a grant stand in a version of the catalogue and do not change, so they are looked up once. How much of it
+is used is a counter of the member ("~" and the grant's id), which events move like any other.
 """
 
 from __future__ import annotations

@@ -190,7 +190,8 @@ class Rater:
         if len(sessions) > SESSIONS_MAX and not rated.member.pending:
             sessions.clear()
         after = {use.key: before + use.add for use, before in zip(charge.uses, rated.counters, strict=True)}
-        own = {key: value for key, value in after.items() if not key.startswith(SESSION)} | taken
+        own = {key: value for key, value in after.items() if not key.startswith(SESSION)}
+        own.update(taken)
         if own:
             self._advance(rated, list(own), list(own.values()), now_ms)
         else:

@@ -178,7 +178,10 @@ def _plan_at(assignment: Assignment, member: Member[Any], at_ms: int) -> tuple[s
     subscription = live.subscription if live is not None else None
     if subscription is None or subscription.assigned_ms < assignment.from_ms:
         return assignment.plan, 0, FOR_EVER_MS
-    edges = [subscription.assigned_ms, *(edge for from_ms, until_ms, _ in subscription.past for edge in (from_ms, until_ms))]
+    edges = [
+        subscription.assigned_ms,
+        *(edge for from_ms, until_ms, _ in subscription.past for edge in (from_ms, until_ms)),
+    ]
     low_ms = max((edge for edge in edges if edge <= at_ms), default=0)
     high_ms = min((edge for edge in edges if edge > at_ms), default=FOR_EVER_MS)
     return live.plan_at(at_ms) or assignment.plan, low_ms, high_ms

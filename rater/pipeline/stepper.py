@@ -19,7 +19,18 @@ from rater.identity import identity
 from rater.money import format_nanos
 from rater.pipeline.live import pack_subscription, read_subscription, used_of, view_of
 from rater.plans.life import Outcome as Future
-from rater.plans.life import Saying, Step, Subscription, View, begin, first_usage, is_covered, needs_step, next_step, wake
+from rater.plans.life import (
+    Saying,
+    Step,
+    Subscription,
+    View,
+    begin,
+    first_usage,
+    is_covered,
+    needs_step,
+    next_step,
+    wake,
+)
 from rater.wallet.entry import Decision, Entry, Kind, Outcome, Steps, WalletRef
 from rater.wallet.keys import document_key
 from rater.wallet.member import Member, pack_upon
@@ -33,6 +44,8 @@ STEPS_MAX = 300
 
 #: Works out a step, or None where there is nothing to do.
 Chooser = Callable[["Subject", Subscription | None, View], Step | None]
+#: What is charged on top of a fee.
+Tax = Callable[[int], int]
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -69,7 +82,7 @@ class Stepper:
 
     async def catch_up(self, subjects: Sequence[Subject], *, now_ms: int) -> dict[bytes, str]:
         """Make every step that usage at `at_ms` waits for; answers of which member none can be made, and why."""
-        rest, stuck = list(subjects), {}
+        rest, stuck = list(subjects), dict[bytes, str]()
         for _ in range(STEPS_MAX):
             done = await self.round(rest, before_usage, now_ms=now_ms)
             rest = done.went
@@ -89,19 +102,29 @@ class Stepper:
         ]
         return Round(went, stuck)
 
-    async def make(self, subject: Subject, choose: Chooser, *, now_ms: int, entry_id: str = "") -> Decision | None:
-        """Make one step; None where there is none to make. With an id of its own it is made once, whenever asked.
+    async def remembered(self, subject: Subject, entry_id: str) -> Decision | None:
+        """What was decided on a step that was asked for under an id."""
+        tenant = subject.subscriber.tenant
+        return await self._store.remembered(tenant, subject.wallet.name, identity(tenant, SOURCE, entry_id))
+
+    async def make(
+        self, subject: Subject, choose: Chooser, *, now_ms: int, entry_id: str, tax: Tax | None = None
+    ) -> Decision | None:
+        """Make a step that is asked for under an id of its own; None where there is none to make.
 
         Raises:
             WalletError: the subscriber has no such wallet, or is no member of it.
         """
         for _ in range(STEPS_MAX):
-            steps, stuck = await self._work_out([subject], choose, entry_id)
-            if stuck:
-                raise WalletError(stuck[subject.key])
-            if not steps:
+            (standing,) = await self.standing([subject])
+            view = view_of(self._catalogue, standing.member.counters, standing.available_nanos)
+            step = choose(subject, standing.subscription, view)
+            if step is None:
                 return None
-            (answer,) = await self._store.apply([steps[0][1]], now_ms=now_ms)
+            entry = self._entry(subject, standing, step, view, entry_id)
+            if tax is not None:
+                entry = msgspec.structs.replace(entry, amount_nanos=step.fee_nanos + tax(step.fee_nanos))
+            (answer,) = await self._store.apply([entry], now_ms=now_ms)
             if isinstance(answer, Decision):
                 return answer
             if answer.why not in ("counters", "behind"):
@@ -123,7 +146,7 @@ class Stepper:
         ]
 
     async def _work_out(
-        self, subjects: Sequence[Subject], choose: Chooser, entry_id: str = ""
+        self, subjects: Sequence[Subject], choose: Chooser
     ) -> tuple[list[tuple[Subject, Entry]], dict[bytes, str]]:
         found, stuck = [], {}
         for subject, standing in zip(subjects, await self.standing(subjects), strict=True):
@@ -134,10 +157,10 @@ class Stepper:
                 stuck[subject.key] = str(error)
                 continue
             if step is not None:
-                found.append((subject, self._entry(subject, standing, step, view, entry_id)))
+                found.append((subject, self._entry(subject, standing, step, view)))
         return found, stuck
 
-    def _entry(self, subject: Subject, standing: Standing, step: Step, view: View, entry_id: str) -> Entry:
+    def _entry(self, subject: Subject, standing: Standing, step: Step, view: View, entry_id: str = "") -> Entry:
         tenant, who, wallet = subject.subscriber.tenant, subject.subscriber.id, subject.wallet.name
         n = step.paid.subscription.n
         cause = entry_id or f"{wallet}/{who}/{n}"
@@ -163,9 +186,7 @@ class Stepper:
         subscription = future.subscription
         kept = {grant.id for grant in subscription.grants}
         used = used_of(member.counters)
-        counters = {
-            key: value for key, value in member.counters.items() if not key.startswith("~") or key[1:] in kept
-        }
+        counters = {key: value for key, value in member.counters.items() if not key.startswith("~") or key[1:] in kept}
         covered = is_covered(subscription, msgspec.structs.replace(view, used=used), step.at_ms)
         held = sorted(future.holds)
         return Outcome(
@@ -176,7 +197,9 @@ class Stepper:
             due_ms=subscription.due_ms,
             waits=subscription.waits_for_money,
             floor_nanos=step.floor_nanos,
-            news=tuple(self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)),
+            news=tuple(
+                self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)
+            ),
         )
 
     @staticmethod
@@ -212,14 +235,19 @@ def after_refill(subject: Subject, subscription: Subscription | None, view: View
     return wake(subscription, subject.at_ms, view)
 
 
+def joins(subject: Subject, subscription: Subscription | None, view: View) -> Step:
+    """The step by which the assigned plan begins; who was loaded without a date begins with its first usage."""
+    assignment = subject.assignment
+    since_ms = assignment.from_ms or subject.at_ms
+    zone = assignment.zone or view.plan(assignment.plan, since_ms).zone
+    return begin(subscription, assignment.plan, since_ms, zone, None, view)
+
+
 def before_usage(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
     """The next step that usage waits for: the plan begins, what is due by time, the first usage."""
     assignment, at_ms = subject.assignment, subject.at_ms
     if subscription is None or subscription.assigned_ms < assignment.from_ms:
-        # Who was loaded without a date begins with its first usage.
-        return begin(subscription, assignment.plan, assignment.from_ms or at_ms, assignment.zone, None, view)
+        return joins(subject, subscription, view)
     if at_ms < subscription.assigned_ms or not needs_step(subscription, at_ms):
         return None
     return next_step(subscription, at_ms, view) or first_usage(subscription, at_ms, view)
-
-

@@ -177,8 +177,11 @@ class Plan(msgspec.Struct, frozen=True):
     def has_life(self) -> bool:
         """Whether a subscription to it begins, costs, grants or ends anything by itself."""
         terms = (self.recurring, self.scale, self.allowances, self.activation_nanos, self.validity)
-        return any(terms) or self.settlement == "invoice" or self.floor_nanos is not None or (
-            self.leaving.migrate_from_ms > 0
+        return (
+            any(terms)
+            or self.settlement == "invoice"
+            or self.floor_nanos is not None
+            or (self.leaving.migrate_from_ms > 0)
         )
 
     def takes(self, volume: int | None) -> bool:

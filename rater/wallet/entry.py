@@ -213,7 +213,7 @@ class Debit(msgspec.Struct, gc=False, eq=False):
     free: bool = False
     #: Rated without counting: only a decision that moves no counters may be made (a repeat, a refusal).
     uncounted: bool = False
-    #: The plan and what its allowances give, as the verdict keeps it (rater/pipeline/cover.py); empty without such a plan.
+    #: The plan and what its allowances give, as the verdict keeps it (rater/pipeline/cover.py); empty without one.
     cover: bytes = b""
     #: Whether an allowance gives something.
     allowed: bool = False

@@ -242,6 +242,11 @@ class WalletStore:
             found += [unpack_verdict(reply, known=True) if reply else None for reply in replies]
         return found
 
+    async def decided(self, tenant: str, wallet: str, identity: bytes) -> Decision | None:
+        """What was decided under an id that is not usage's, in this wallet's shard. Such ids never expire."""
+        packed = await self._redis.hget(f"{tag(self.shard_of(tenant, wallet))}:k", identity)
+        return unpack_verdict(packed, known=True) if packed is not None else None
+
     async def rotate(self, shard: int, *, now_ms: int, window_ms: int, safe_ms: int) -> None:
         """Begin a new generation of remembered ids when the current is `window_ms` old; drop those that may go.
 

@@ -12,7 +12,7 @@ from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.forms import money
 from streams.http.payment_forms import AutoRefillOut, NewAutoRefill
 from streams.http.problems import Problem
-from streams.http.refills import account_of, chosen_offer, parent_of, saved_means
+from streams.http.refills import chosen_offer, parent_of, saved_means
 from streams.http.wallets import find
 
 
@@ -30,7 +30,8 @@ async def put(call: Call[NewAutoRefill]) -> AutoRefillOut:
     wallet = await find(call, call.path["wallet"])
     refills = call.desk.engine.payments.auto_refills
     known = await refills.get(call.tenant, wallet.wallet)
-    wanted = WalletAutoRefill(call.tenant, wallet.wallet, account_of(wallet), await _terms(call, wallet))
+    account = await call.desk.reach.account_of(call.tenant, wallet.wallet)
+    wanted = WalletAutoRefill(call.tenant, wallet.wallet, account, await _terms(call, wallet))
     version = str(known.version if known else 0).encode()
     claimed, is_new = await call.desk.claims.claim(
         call.tenant, call.idempotency_key, call.subject, call.form, version
@@ -75,7 +76,7 @@ async def _terms(call: Call[NewAutoRefill], wallet: WalletState) -> AutoRefillTe
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):  # unknown, or no name of a zone at all
+    except (KeyError, ValueError, OSError):  # unknown, or no name of a zone at all
         raise Problem("invalid", f"{name} is no IANA zone such as Europe/Berlin", "zone") from None
     return name
 

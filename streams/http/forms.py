@@ -88,7 +88,7 @@ class NewSim(Form, frozen=True):
     sim: Name
     wallet: Name
     plan: Name
-    #: Whose invoice; the wallet's name if left out.
+    #: Whose invoice; the wallet's account if left out.
     account: Annotated[str, Meta(pattern=rf"^[^/\x00-\x1f\x7f]{{0,128}}{_END}")] = ""
     iccid: Iccid = ""
     imsi: Imsi = ""
@@ -151,6 +151,8 @@ class HistoryEntry(msgspec.Struct):
     number: str
     kind: str
     cause: str
+    #: What a person or a plan said of it.
+    note: str
     amount: Money
     balance_after: Money
     at: datetime

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rater.accounts.changes import PaymentDetails
+from rater.accounts.roles import OPERATOR
 from rater.payments.methods import SavedMethod, WalletMethods, removed, saved
 from rater.payments.model import Means
 from rater.wallet.store import WalletState
@@ -12,6 +14,9 @@ from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.payment_forms import SavedMethodIn, SavedMethodOut, SavedMethods
 from streams.http.problems import Problem
 from streams.http.wallets import find
+
+#: Wallets of an account that are looked at for methods.
+_WALLETS_MAX = 1000
 
 
 async def methods(call: Call[NoForm]) -> SavedMethods:
@@ -59,7 +64,26 @@ async def _change(
     if is_new and changed.version != int(claimed) + 1:
         await call.desk.claims.release(call.tenant, call.idempotency_key)
         raise Problem("conflict", "another request changed it at this moment; send this one again")
+    await _tell_account(call, changed)
     return _shown(changed, repeated=not is_new)
+
+
+async def _tell_account(call: Call[Any], changed: WalletMethods) -> None:
+    """The account says whether payment details are there: a method of any of its wallets."""
+    parts, tenant = call.desk.engine.parts, call.tenant
+    name = await call.desk.reach.account_of(tenant, changed.wallet)
+    account = await parts.accounts.get(tenant, name)
+    if account is None or account.closed:
+        return
+    wallets = await parts.account_wallets.page(tenant, name, "", _WALLETS_MAX)
+    every = await call.desk.engine.payments.methods.many(tenant, wallets)
+    is_there = any(found.methods for found in (changed, *every))
+    if account.has_payment_details != is_there:
+        change_id = f"payment-methods/{changed.wallet}/{changed.version}"
+        await parts.accounts.change(
+            tenant, name, PaymentDetails(is_there), OPERATOR, change_id=change_id, now_ms=call.desk.now_ms
+        )
+        call.desk.reach.forget(tenant, name)
 
 
 def _shown(found: WalletMethods, *, repeated: bool = False) -> SavedMethods:

@@ -16,11 +16,16 @@ from streams.payments.provider import NoAnswerError
 
 
 async def payments(call: Call[NoForm]) -> PaymentList:
-    """The payments the key reaches, of one wallet or of all."""
-    sort: Sort = "account" if call.key.account else ""
+    """The payments of one wallet, or of the key's account, or of the tenant."""
+    sort: Sort = ""
     name = call.key.account
     if call.query.wallet:
-        sort, name = "wallet", (await find(call, call.query.wallet)).wallet
+        sort, name = "wallet", (await find(call, call.query.wallet, "wallet")).wallet
+    elif name:
+        sort = "account"
+        await call.check_account(name, f"account {name}")
+    elif call.is_bound:
+        raise Problem("invalid", "say whose payments", "wallet")
     before = place_of(call.query.cursor, str) or ""
     desk = call.desk.engine.payments.desk
     found, after = await desk.page(call.tenant, sort, name, call.query.limit, before)
@@ -58,8 +63,11 @@ async def _decide(call: Call[NoForm], act: Any) -> PaymentOut:
 async def _get(call: Call[NoForm]) -> Payment:
     name = call.path["payment"]
     found = await call.desk.engine.payments.desk.get(call.tenant, name)
-    if found is None or found.id != name or not call.key.covers(found.account):
+    if found is None or found.id != name:
         raise Problem("not-found", f"{call.tenant} has no payment {name}")
+    if call.is_bound:
+        account = await call.desk.reach.account_of(call.tenant, found.wallet)
+        await call.check_account(account, f"payment {name}")
     return found
 
 
@@ -74,7 +82,7 @@ ENDPOINTS = (
         answer=PaymentOut, problems=(404,),
     ),
     Endpoint(
-        method="POST", path=f"{_PAYMENT}/confirm", handler=confirm, scope="admin", keyed=True,
+        method="POST", path=f"{_PAYMENT}/confirm", handler=confirm, scope="admin", keyed=True, roles=(),
         summary="Say that an invoice was paid", answer=PaymentOut, problems=(404,),
     ),
     Endpoint(

@@ -58,7 +58,7 @@ async def _new(call: Call[NewRefill], wallet: WalletState) -> Payment:
     return Payment(
         tenant=call.tenant,
         id=payment_id(call.tenant, SOURCE, call.idempotency_key),
-        account=account_of(wallet),
+        account=await call.desk.reach.account_of(call.tenant, wallet.wallet),
         wallet=wallet.wallet,
         purpose=Purpose("refill", offer.name, plan.name),
         amount_nanos=offer.price_nanos,
@@ -70,11 +70,6 @@ async def _new(call: Call[NewRefill], wallet: WalletState) -> Payment:
         parent=await parent_of(call, wallet, form.method, form.parent_wallet),
         means=means,
     )
-
-
-def account_of(wallet: WalletState) -> str:
-    """Whose payments they are: a wallet belongs to the account of its name."""
-    return wallet.wallet
 
 
 async def chosen_offer(
@@ -126,15 +121,20 @@ async def saved_means(call: Call[Any], wallet: WalletState, name: str) -> Means:
 
 
 async def parent_of(call: Call[Any], wallet: WalletState, method: Method, named: str) -> str:
-    """The wallet above, which pays; the key has to reach it too."""
+    """The wallet that pays: one of the organisation above, or another one that the key reaches too."""
     if method != "parent":
         return ""
-    name = wallet_above(call.tenant, wallet.wallet, named)
+    parts = call.desk.engine.parts
+    name, is_above = await wallet_above(parts.accounts, parts.account_wallets, call.tenant, wallet.wallet, named)
     if not name:
-        raise Problem("invalid", "name the wallet that pays", "parent_wallet")
+        raise Problem(
+            "invalid", f"no organisation is above {wallet.wallet}: name the wallet that pays", "parent_wallet"
+        )
     if name == wallet.wallet:
         raise Problem("invalid", "a wallet does not pay for itself", "parent_wallet")
-    above = await find(call, name)
+    above = await parts.store.wallet(call.tenant, name) if is_above else await find(call, name, "parent_wallet")
+    if above is None:
+        raise Problem("not-found", f"{call.tenant} has no wallet {name}", "parent_wallet")
     if above.currency != wallet.currency:
         raise Problem("conflict", f"{name} is kept in {above.currency}, not in {wallet.currency}", "parent_wallet")
     return name

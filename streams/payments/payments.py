@@ -14,7 +14,6 @@ from rater.directory import Directory
 from rater.payments.methods import WalletMethods
 from rater.plans.model import Method
 from rater.settings import Settings
-from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from schemas.notice import Notice
 from streams.crew import Crew
@@ -44,13 +43,13 @@ class Payments:
     """One per process; `run` is a member of its crew."""
 
     def __init__(
-        self, settings: Settings, redis: Any, store: WalletStore, outbox: Outbox, directory: Directory,
-        catalogue: Catalogue, clock_ms: Callable[[], int], wake: Callable[[], None], *, kafka: bool,
+        self, settings: Settings, redis: Any, store: WalletStore, directory: Directory, catalogue: Catalogue,
+        clock_ms: Callable[[], int], wake: Callable[[], None], *, kafka: bool,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._kafka = kafka
         self._woken = asyncio.Event()
-        self.providers = _providers(settings, store, outbox)
+        self.providers = _providers(settings, store)
         self.offers = Offers(catalogue, store, directory)
         self.methods = Documents(redis, store, "payment-methods", WalletMethods)
         self.desk = PaymentDesk(redis, store, self.providers, clock_ms, wake)
@@ -95,9 +94,9 @@ class Payments:
             self._woken.set()
 
 
-def _providers(settings: Settings, store: WalletStore, outbox: Outbox) -> dict[Method, Provider]:
+def _providers(settings: Settings, store: WalletStore) -> dict[Method, Provider]:
     """The ways to be paid here; by card only with an account at Stripe."""
-    providers: dict[Method, Provider] = {"invoice": InvoiceProvider(), "parent": ParentProvider(store, outbox)}
+    providers: dict[Method, Provider] = {"invoice": InvoiceProvider(), "parent": ParentProvider(store)}
     if settings.payments.stripe_key:
         # Its library takes a third of a second to load, and most processes never need it.
         from streams.payments.stripe_provider import StripeProvider

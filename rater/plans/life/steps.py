@@ -8,6 +8,8 @@ from rater.money import format_nanos
 from rater.plans.calendar import Periods
 from rater.plans.due import goes_on
 from rater.plans.life import due as ranks
+from rater.plans.life.addons import release_addon, renew_addon
+from rater.plans.life.change import migrate, planned_change
 from rater.plans.life.due import Due, earliest
 from rater.plans.life.join import floor_after
 from rater.plans.life.outcome import finished, invoiced, step, unpaid
@@ -92,8 +94,12 @@ def _expire(sub: Subscription, due: Due, view: View) -> Step:
 
 
 _STEPS = {
+    ranks.CHANGE: planned_change,
+    ranks.MIGRATE: migrate,
     ranks.VALIDITY: _validity,
     ranks.RENEW: _renew,
     ranks.FEE: _fee,
+    ranks.RELEASE: release_addon,
+    ranks.ADDON: renew_addon,
     ranks.EXPIRE: _expire,
 }

@@ -15,13 +15,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copy, copytree
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from redis.asyncio import Redis
 
-from rater.settings import EngineSettings, HttpSettings, IntakeSettings, MetricsSettings, Settings
+from rater.settings import CONFIG, EngineSettings, HttpSettings, IntakeSettings, MetricsSettings, Settings
 from rater.wallet.store import WalletStore
 from streams.embedded.parts import EmbeddedParts
 from streams.embedded.ports import free_ports
@@ -29,6 +30,7 @@ from streams.http.keys import KeyRing, Scope
 from streams.opening import topics_folder
 from streams.worker_process import environment
 from tests.rater.pipeline.conftest import PLAN, TARIFF
+from tests.streams.payments.building import PLAN_WITH_OFFERS
 from tests.streams.spooled import lines
 
 JSON = "application/json"
@@ -109,12 +111,17 @@ class Client:
 class Served:
     """A server process that can be killed and started again on its data."""
 
-    def __init__(self, folder: Path, **http_settings: Any) -> None:
+    def __init__(self, folder: Path, *, examples: bool = False, **http_settings: Any) -> None:
         self._folder = folder
-        (folder / "config" / "tariffs").mkdir(parents=True)
-        (folder / "config" / "plans").mkdir()
+        if examples:
+            copytree(CONFIG / "tariffs", folder / "config" / "tariffs")
+            copytree(CONFIG / "plans" / "examples", folder / "config" / "plans")
+            copy(CONFIG / "vat.csv", folder / "config")
+        (folder / "config" / "tariffs").mkdir(parents=True, exist_ok=True)
+        (folder / "config" / "plans").mkdir(exist_ok=True)
         (folder / "config" / "tariffs" / "test.yaml").write_text(TARIFF.format(price="1.00"))
         (folder / "config" / "plans" / "payg.yaml").write_text(PLAN)
+        (folder / "config" / "plans" / "offers.yaml").write_text(PLAN_WITH_OFFERS)
         (port,) = free_ports(1)
         self.settings = Settings(
             engine=EngineSettings(data=str(folder / "data"), catalogue=str(folder / "config"), shards=4),
@@ -133,6 +140,16 @@ class Served:
         return (self._folder / "serve.log").read_text()
 
     @property
+    def environment(self) -> dict[str, str]:
+        """Of a process that goes by the same settings."""
+        return os.environ | environment(self.settings)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def data(self) -> Path:
         return self.settings.data
 
@@ -141,7 +158,7 @@ class Served:
         with (self._folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "rater.cli", "serve"],
-                env=os.environ | environment(self.settings), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         for _ in range(600):
             assert self._process.poll() is None, self.log[-3000:]
@@ -178,11 +195,11 @@ class Served:
 
         return asyncio.run(main())
 
-    def key(self, tenant: str, *scopes: Scope, account: str = "") -> Client:
+    def key(self, tenant: str, *scopes: Scope, account: str = "", user: str = "") -> Client:
         """A client with a new key."""
 
         async def make(redis: Redis) -> str:
-            token, _ = await KeyRing(redis).create(scopes or ALL, tenant, account, now_ms=1)
+            token, _ = await KeyRing(redis).create(scopes or ALL, tenant, account, user=user, now_ms=1)
             return token
 
         return replace(self.anybody, key=self.with_redis(make))
@@ -214,9 +231,9 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, **http_settings: Any) -> Iterator[Served]:
-    """A running server."""
-    served = Served(folder, **http_settings)
+def serving(folder: Path, *, examples: bool = False, **http_settings: Any) -> Iterator[Served]:
+    """A running server; with the plans of config/plans/examples live, if told so."""
+    served = Served(folder, examples=examples, **http_settings)
     # Held open, so that Redis and ClickHouse outlive a server that is killed.
     with EmbeddedParts(served.data):
         served.start()

@@ -24,30 +24,33 @@ from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from schemas.notice import Notice
 from streams.payments.payments import Payments
-from tests.rater.pipeline.conftest import PLAN, TARIFF
+from tests.rater.pipeline.conftest import TARIFF
 from tests.streams.payments.stripe_server import SECRET, StripeServer, stripe_server
 
 NOW_MS = 1_793_491_200_000  # 2026-11-01T00:00:00Z
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 #: Price and balance differ, so that what is mixed up is seen.
-OFFERS = """
+PLAN_WITH_OFFERS = """
+plan: offers
+zone: UTC
+settlement: prepaid
+currency: EUR
+versions:
+  - version: "1"
+    effective_from: "2026-01-01T00:00"
+    tariff: test-eur
+    entitlements: [data, message, voice]
     refills:
       - {name: small, price: "10.00", balance: "11.00"}
       - {name: large, price: "100.00", balance: "120.00"}
       - {name: trusted, price: "50.00", balance: "50.00", given: at-once}
+      - {name: company, price: "20.00", balance: "20.00", paid_by: [parent]}
 """
 
 
-def plan_text() -> str:
-    """A plan with offers."""
-    text = PLAN.replace("settlement: prepaid", "settlement: prepaid\ncurrency: EUR")
-    head, _, _ = text.partition("  - {version")
-    version = '  - version: "1"\n    effective_from: "2026-01-01T00:00"\n    tariff: test-eur\n'
-    return head + version + "    entitlements: [data, message, voice]" + OFFERS
-
-
 def catalogue() -> Catalogue:
-    return Catalogue({"tariffs/test.yaml": TARIFF.format(price="1.00"), "plans/payg.yaml": plan_text()})
+    """One plan with offers."""
+    return Catalogue({"tariffs/test.yaml": TARIFF.format(price="1.00"), "plans/offers.yaml": PLAN_WITH_OFFERS})
 
 
 class Shop:
@@ -71,10 +74,8 @@ class Shop:
             )
         )
         redis, store = redis or self.redis, store or self.store
-        directory, outbox = Directory(redis, store), Outbox(redis, store)
-        made = Payments(
-            settings, redis, store, outbox, directory, catalogue(), lambda: self.now_ms, lambda: None, kafka=False
-        )
+        directory = Directory(redis, store)
+        made = Payments(settings, redis, store, directory, catalogue(), lambda: self.now_ms, lambda: None, kafka=False)
         self._processes.append(made)
         return made
 
@@ -126,7 +127,7 @@ class Shop:
     async def auto_refill(self, **terms: Any) -> WalletAutoRefill:
         """Small refills by the saved card when 5.00 or less are available, unless said otherwise."""
         content: dict[str, Any] = {
-            "plan": "payg", "offer": "small", "method": "card", "threshold_nanos": parse_nanos("5"), "zone": "UTC",
+            "plan": "offers", "offer": "small", "method": "card", "threshold_nanos": parse_nanos("5"), "zone": "UTC",
         }  # fmt: skip
         wanted = WalletAutoRefill("t", "w", "w", AutoRefillTerms(**(content | terms)))
         refills = self.payments.auto_refills
@@ -170,7 +171,7 @@ class Shop:
         """A payment that is to be made."""
         made: dict[str, Any] = {
             "tenant": "t", "id": payment_id, "account": "w", "wallet": "w",
-            "purpose": Purpose("refill", "large", "payg"), "amount_nanos": parse_nanos("100"),
+            "purpose": Purpose("refill", "large", "offers"), "amount_nanos": parse_nanos("100"),
             "balance_nanos": parse_nanos("120"), "currency": "EUR", "method": "card", "created_ms": self.now_ms,
             "means": Means("cus_1", card) if card else Means(),
         }  # fmt: skip

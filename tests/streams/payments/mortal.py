@@ -8,7 +8,20 @@ from streams.payments.payments import Payments
 from tests.streams.payments.building import Shop
 
 #: Calls that read or change something outside.
-_STEPS = {"eval", "zadd", "get", "mget", "apply", "replace", "wallet", "create", "look", "cancel", "read_webhook"}
+_STEPS = {
+    "eval",
+    "zadd",
+    "get",
+    "mget",
+    "apply",
+    "replace",
+    "wallet",
+    "decided",
+    "create",
+    "look",
+    "cancel",
+    "read_webhook",
+}
 
 
 class Crash(BaseException):

@@ -1,4 +1,4 @@
-"""Stripe's own stripe-mock takes what we send: names, types and values of parameters are checked by its OpenAPI document.
+"""Stripe's own stripe-mock takes what we send: it checks parameters by the OpenAPI document of the API.
 
 It keeps nothing and always answers the same intent, so what becomes of payments is tried in test_desk.py.
 """
