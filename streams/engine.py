@@ -34,6 +34,7 @@ from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
+from streams.payments.payments import Payments
 from streams.publisher import Publisher
 from streams.timers import Sweeper
 from streams.topics import Sink
@@ -70,6 +71,7 @@ class Engine:
     catalogue: Catalogue
     pipeline: Pipeline
     subscriptions: Subscriptions
+    payments: Payments
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
@@ -79,7 +81,7 @@ class Engine:
     writer: WriterProcess | None
     #: What is told to the addresses that customers named; sent here if the door asked for it.
     webhooks: Webhooks
-    #: The publisher, what keeps the writer running, and the webhooks; doors stop when one of them fails.
+    #: The publisher, timers, what keeps the writer running, and the webhooks; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -150,16 +152,30 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
         webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
-        beside = [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
         timers = Timers(parts.redis, parts.store)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
-        crew = await stack.enter_async_context(
-            Crew(publisher.run(), sweeper.run(), watch_transit(parts.outbox), *beside)
+        payments = Payments(
+            settings, parts.redis, parts.store, parts.directory, catalogue, parts.clock_ms, publisher.wake, kafka=kafka
         )
+        stack.push_async_callback(payments.close)
+        tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run()]
+        tasks += [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
+        crew = await stack.enter_async_context(Crew(*tasks))
         _tune_collection()
         subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
         yield Engine(
-            parts, catalogue, pipeline, subscriptions, sink, publisher, clickhouse, written, writer, webhooks, crew
+            parts,
+            catalogue,
+            pipeline,
+            subscriptions,
+            payments,
+            sink,
+            publisher,
+            clickhouse,
+            written,
+            writer,
+            webhooks,
+            crew,
         )
 
 
