@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import pytest
 from rater.settings import PaymentSettings
 from streams.embedded.parts import EmbeddedParts
 from tests.streams.http.served import Client, Served, event
-from tests.streams.payments.stripe_server import SECRET, StripeServer, stripe_server
+from tests.streams.payments.stripe_server import SECRET, StripeServer, stripe_beside
 
 OFFER = {"plan": "offers", "offer": "large"}
 
@@ -24,23 +23,8 @@ OFFER = {"plan": "offers", "offer": "large"}
 @pytest.fixture(scope="module")
 def stripe() -> Iterator[StripeServer]:
     """A server that speaks Stripe, in a thread of its own."""
-    started: list[StripeServer] = []
-    ready = threading.Event()
-    loop = asyncio.new_event_loop()
-    done = asyncio.Event()
-
-    async def run() -> None:
-        async with stripe_server() as server:
-            started.append(server)
-            ready.set()
-            await done.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
-    thread.start()
-    ready.wait(10)
-    yield started[0]
-    loop.call_soon_threadsafe(done.set)
-    thread.join(10)
+    with stripe_beside() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import stripe
@@ -171,3 +172,19 @@ async def stripe_server() -> AsyncIterator[StripeServer]:
         yield server
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def stripe_beside() -> Iterator[StripeServer]:
+    """The same in a thread of its own, for tests that wait for a server in another process."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    context = stripe_server()
+    server = asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(10)
+    try:
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
