@@ -5,22 +5,26 @@ from __future__ import annotations
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
 
+from rater.accounts.book import Accounts
+from rater.accounts.wallets import AccountWallets
 from rater.catalogue import Catalogue
 from rater.directory import Directory
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
+from rater.subscriptions import Subscriptions
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from rater.wallet.timers import Timers
+from rater.wallet.transfer import Transfers
 from streams.clickhouse.ids import lookup_ids
 from streams.clickhouse.process import Order
 from streams.clickhouse.server import ClickHouse
@@ -33,6 +37,7 @@ from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_
 from streams.publisher import Publisher
 from streams.timers import Sweeper
 from streams.topics import Sink
+from streams.transit import watch_transit
 from streams.webhooks.service import Webhooks, open_webhooks
 
 
@@ -47,6 +52,14 @@ class Parts:
     outbox: Outbox
     embedded: EmbeddedParts | None
     clock_ms: Callable[[], int]
+    accounts: Accounts = field(init=False)
+    account_wallets: AccountWallets = field(init=False)
+    transfers: Transfers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.accounts = Accounts(self.redis, self.store, self.directory)
+        self.account_wallets = AccountWallets(self.redis, self.store, self.accounts)
+        self.transfers = Transfers(self.redis, self.store)
 
 
 @dataclass
@@ -56,6 +69,7 @@ class Engine:
     parts: Parts
     catalogue: Catalogue
     pipeline: Pipeline
+    subscriptions: Subscriptions
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
@@ -139,9 +153,14 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
         beside = [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
         timers = Timers(parts.redis, parts.store)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
-        crew = await stack.enter_async_context(Crew(publisher.run(), sweeper.run(), *beside))
+        crew = await stack.enter_async_context(
+            Crew(publisher.run(), sweeper.run(), watch_transit(parts.outbox), *beside)
+        )
         _tune_collection()
-        yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, written, writer, webhooks, crew)
+        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
+        yield Engine(
+            parts, catalogue, pipeline, subscriptions, sink, publisher, clickhouse, written, writer, webhooks, crew
+        )
 
 
 def _tune_collection() -> None:

@@ -28,6 +28,7 @@ BATCH_EVENTS = Histogram("rater_batch_events", "Events in a batch", buckets=(1, 
 LAG = Gauge("rater_lag_events", "Events in the partition that are not taken yet", ["topic", "partition"])
 STEPS_LATE = Gauge("rater_steps_late_seconds", "How long the earliest due step of a subscription has been due")
 OUTBOX_DEPTH = Gauge("rater_outbox_entries", "Outbox entries not published yet")
+IN_TRANSIT = Gauge("rater_in_transit_units", "Money that left one wallet and is in no other yet", ["currency"])
 CLICKHOUSE_ROWS = Counter("rater_clickhouse_rows", "Rows written to ClickHouse", ["table"])
 CLICKHOUSE_FAILURES = Counter("rater_clickhouse_failures", "Inserts that failed and are repeated")
 CLICKHOUSE_LAST_WRITE = Gauge("rater_clickhouse_last_write_seconds", "Unix time of the last round that was written")

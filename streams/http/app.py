@@ -1,7 +1,7 @@
 """The ASGI app: every request goes through the same checks in the same order, then to its endpoint.
 
-    key (401) - scope (403) - rate (429) - tenant (403) - content type (415) - size (413) - body (400, 422) -
-    Idempotency-Key (422) - the endpoint
+    key (401) - scope (403) - rate (429) - tenant (403) - person (403) - content type (415) - size (413) -
+    body (400, 422) - Idempotency-Key (422) - the endpoint
 
 What goes wrong below is a `Problem`; anything else is a fault of ours and is logged. A part that is away is 503.
 """
@@ -24,9 +24,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from rater.accounts.model import USER
+from rater.accounts.roles import Actor
 from rater.errors import PartsError, RaterError
 from schemas import asyncapi
 from streams.http import (
+    accounts,
     calculator,
     catalogue,
     estimates,
@@ -35,6 +38,8 @@ from streams.http import (
     quotes,
     rules,
     sims,
+    subscriptions,
+    transfers,
     usage,
     wallets,
     webhook_deliveries,
@@ -57,6 +62,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *quotes.ENDPOINTS,
     *wallets.ENDPOINTS,
     *sims.ENDPOINTS,
+    *subscriptions.ENDPOINTS,
+    *accounts.ENDPOINTS,
+    *transfers.ENDPOINTS,
     *catalogue.ENDPOINTS,
     *webhooks.ENDPOINTS,
     *webhook_deliveries.ENDPOINTS,
@@ -67,6 +75,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *estimates.ENDPOINTS,
 )
 
+#: For whom a key of the operator acts; its role then decides.
+ACTING_USER = "Rater-Acting-User"
 #: A body that trickles in slower is given up.
 BODY_S = 30.0
 #: A call that takes longer waits for a part that hangs; usage has been given up before (flow.ANSWER_S).
@@ -120,6 +130,7 @@ async def _call(desk: Desk, endpoint: Endpoint, request: Request, decode: Callab
     desk.limit.take(key.name)
     query = _query(endpoint, request)
     tenant = _tenant(key, query, endpoint)
+    actor = _actor(key, tenant, request)
     form: Any = NoForm()
     body = b""
     if endpoint.media_types:
@@ -131,6 +142,7 @@ async def _call(desk: Desk, endpoint: Endpoint, request: Request, decode: Callab
             except (ValueError, RecursionError) as error:
                 raise of_decoding(error) from error
     call = Call(desk, key, tenant, request.path_params, query, form, body=body, headers=request.headers)
+    call.actor, call.roles, call.deed = actor, endpoint.asked, endpoint.deed
     if endpoint.keyed or (endpoint.may_be_keyed and "idempotency-key" in request.headers):
         call.subject = f"{endpoint.method} {request.scope['path']}"
         call.idempotency_key = request.headers.get("idempotency-key", "")
@@ -172,6 +184,22 @@ def _tenant(key: ApiKey, query: Query, endpoint: Endpoint) -> str:
     if not query.tenant and not endpoint.any_tenant:
         raise Problem("invalid", "this key is of no tenant: say ?tenant=NAME", "tenant")
     return query.tenant
+
+
+def _actor(key: ApiKey, tenant: str, request: Request) -> Actor:
+    """For whom the call is made: the key's own user, or whom a key of the operator names."""
+    named = request.headers.get(ACTING_USER)
+    if named is None:
+        return Actor(key.user, key.is_operator)
+    if not key.names_people:
+        raise Problem(
+            "not-allowed", "only a key of the whole tenant that may manage says for whom it acts", ACTING_USER
+        )
+    if not USER.fullmatch(named):
+        raise Problem("invalid", "name a user with 1 to 128 visible ASCII characters without a slash", ACTING_USER)
+    if not tenant:
+        raise Problem("invalid", "a person acts in one tenant: say ?tenant=NAME", "tenant")
+    return Actor(named)
 
 
 def _check_media(endpoint: Endpoint, request: Request) -> None:

@@ -88,7 +88,7 @@ class NewSim(Form, frozen=True):
     sim: Name
     wallet: Name
     plan: Name
-    #: Whose invoice; the wallet's name if left out.
+    #: Whose invoice; the wallet's account if left out.
     account: Annotated[str, Meta(pattern=rf"^[^/\x00-\x1f\x7f]{{0,128}}{END}")] = ""
     iccid: Iccid = ""
     imsi: Imsi = ""

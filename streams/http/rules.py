@@ -19,7 +19,7 @@ from streams.webhooks.rules import RULES_MAX, Rule
 
 async def create(call: Call[NewRule]) -> RuleOut:
     """Make a rule; it counts what is rated from now on."""
-    wanted = _rule(call)
+    wanted = await _rule(call)
     rules = hooks_of(call).rules
     claimed, _ = await call.desk.claims.claim(
         call.tenant, call.idempotency_key, call.subject, call.form, f"{wanted.id} {wanted.created_ms}".encode()
@@ -30,7 +30,7 @@ async def create(call: Call[NewRule]) -> RuleOut:
         return _shown(found, repeated=True)
     if await rules.removed_from(call.tenant, rule_id) is not None:
         raise Problem("not-found", f"{rule_id}, which this key made, was deleted")
-    wanted = _rule(call, rule_id, int(created))
+    wanted = await _rule(call, rule_id, int(created))
     try:
         return _shown(await rules.add(wanted, most=RULES_MAX))
     except WalletError as error:
@@ -62,14 +62,14 @@ async def delete(call: Call[NoForm]) -> Deleted:
 async def _find(call: Call[Any]) -> Rule:
     name = call.path["rule"]
     found = None if "/" in name else await hooks_of(call).rules.get(call.tenant, name)
-    if found is None or not call.key.covers(found.account):
+    if found is None or not await call.desk.reach.covers(call.key, call.tenant, found.account):
         raise Problem("not-found", f"{call.tenant} has no rule {name}")
     return found
 
 
-def _rule(call: Call[NewRule], rule_id: str = "", created_ms: int = 0) -> Rule:
+async def _rule(call: Call[NewRule], rule_id: str = "", created_ms: int = 0) -> Rule:
     form = call.form
-    account = own_account(call, form.account)
+    account = await own_account(call, form.account)
     service, threshold = _quantity(form.threshold, "threshold")
     subject, _, kind = form.metric.partition(".")
     limit = None

@@ -25,7 +25,7 @@ async def find(call: Call[Any]) -> WebhookEndpoint:
     """The endpoint, if the key reaches it; another tenant's, another account's and none at all are the same answer."""
     webhook = call.path["webhook"]
     endpoint = None if "/" in webhook else await hooks_of(call).endpoints.get(call.tenant, webhook)
-    if endpoint is None or not call.key.covers(endpoint.account):
+    if endpoint is None or not await call.desk.reach.covers(call.key, call.tenant, endpoint.account):
         raise Problem("not-found", f"{call.tenant} has no webhook {webhook}")
     return endpoint
 
@@ -35,14 +35,15 @@ def hooks_of(call: Call[Any]) -> Webhooks:
     return call.desk.engine.webhooks
 
 
-def own_account(call: Call[Any], asked: str) -> str:
+async def own_account(call: Call[Any], asked: str) -> str:
     """The account that is meant: the key's own where it has one.
 
     Raises:
         Problem: another one than the key's.
     """
     account = asked or call.key.account
-    call.check_account(account, f"account {account}")
+    if account:
+        await call.check_account(account, f"account {account}")
     return account
 
 
@@ -87,7 +88,7 @@ async def forget(call: Call[Any], shelf: Shelf[Any], name: str, what: str) -> De
     found = None if "/" in name else await shelf.get(call.tenant, name)
     account = found.account if found is not None else await shelf.removed_from(call.tenant, name)
     nothing = Problem("not-found", f"{call.tenant} has no {what} {name}")
-    if account is None or not call.key.covers(account):
+    if account is None or not await call.desk.reach.covers(call.key, call.tenant, account):
         raise nothing
     _, is_new = await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, call.form)
     if found is None and is_new:

@@ -25,7 +25,7 @@ from streams.webhooks.signing import OVERLAP_MS, new_secret
 async def create(call: Call[NewWebhook]) -> Webhook:
     """Make an endpoint, and try to validate it."""
     form, hooks = call.form, hooks_of(call)
-    account = own_account(call, form.account)
+    account = await own_account(call, form.account)
     _check_url(call, form.url)
     key = key_digest(call)
     wanted = f"we_{secrets.token_hex(12)}"

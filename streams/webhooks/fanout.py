@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from rater.accounts.book import Accounts
+from rater.accounts.wallets import AccountWallets
 from rater.directory import Subscriber
 from rater.errors import WalletError
 from rater.wallet.keys import values_of
@@ -32,8 +34,13 @@ _subscriber = msgspec.json.Decoder(Subscriber).decode
 class Fanout:
     """Puts deliveries in. Everything here may be repeated: what is there stays as it is."""
 
-    def __init__(self, redis: Any, endpoints: Endpoints, queue: Queue, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, redis: Any, endpoints: Endpoints, queue: Queue, accounts: Accounts, wallets: AccountWallets,
+        clock_ms: Callable[[], int],
+    ) -> None:  # fmt: skip
         self._redis = redis
+        self._accounts = accounts
+        self._wallets = wallets
         self._endpoints = endpoints
         self._queue = queue
         self._clock_ms = clock_ms
@@ -41,15 +48,15 @@ class Fanout:
     async def offer(self, events: Sequence[Event], also: Sequence[WebhookEndpoint] = ()) -> int:
         """Make the deliveries of events; answers how many are new. `also`: endpoints that note them in any case."""
         tenants = await self._endpoints.tenants()
-        told = await self._with_accounts([event for event in events if event.tenant in tenants])
-        owners = {(event.tenant, "") for event, _ in told} | {(event.tenant, account) for event, account in told}
-        books = await self._endpoints.books(owners)
+        accounts = await self._with_accounts([event for event in events if event.tenant in tenants])
+        told = await self._with_owners(accounts)
+        books = await self._endpoints.books({(event.tenant, owner) for event, owners in told for owner in owners})
         deliveries, by_id = [], dict[str, WebhookEndpoint]()
-        for event, account in told:
+        for event, owners in told:
             body = msgspec.Raw(payload(event))
             listening = {
                 endpoint.id: endpoint
-                for owner in dict.fromkeys(["", account])
+                for owner in owners
                 for endpoint in books[event.tenant, owner]
                 if endpoint.wants(event.type)
             }
@@ -123,6 +130,17 @@ class Fanout:
                 msgspec.structs.replace(present, untold=False) if present.version == endpoint.version else present
             ),
         )
+
+    async def _with_owners(self, told: Sequence[tuple[Event, str]]) -> list[tuple[Event, list[str]]]:
+        """Each event with whose endpoints hear of it: the tenant's own, the account's, and its organisation's."""
+        known: dict[tuple[str, str], list[str]] = {}
+        for event, account in told:
+            key = event.tenant, account
+            if key not in known:
+                name = await self._wallets.account_of(*key) if account and account == event.wallet else account
+                chain = await self._accounts.chain(event.tenant, name) if name else ()
+                known[key] = list(dict.fromkeys(["", name, *(above.name for above in chain)]))
+        return [(event, known[event.tenant, account]) for event, account in told]
 
     async def _with_accounts(self, events: Sequence[Event]) -> list[tuple[Event, str]]:
         """Each event with the account it concerns; SIMs are looked up in one round trip."""

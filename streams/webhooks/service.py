@@ -70,7 +70,7 @@ async def open_webhooks(parts: Parts, sink: Sink, *, kafka: bool) -> AsyncIterat
     rules = Shelf(parts.redis, parts.store, "rules", Rule)
     replica = settings.engine.durability == "replica"
     queue = await Queue.open(parts.redis, settings.webhooks, wait_for_replica=replica)
-    fanout = Fanout(parts.redis, endpoints, queue, parts.clock_ms)
+    fanout = Fanout(parts.redis, endpoints, queue, parts.accounts, parts.account_wallets, parts.clock_ms)
     async with Sender(settings.webhooks, parts.clock_ms) as sender:
         dispatcher = Dispatcher(queue, endpoints, fanout, sender, settings.webhooks, parts.clock_ms)
         yield Webhooks(settings, kafka, parts.clock_ms, endpoints, rules, queue, fanout, sender, dispatcher, sink)

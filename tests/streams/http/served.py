@@ -147,6 +147,16 @@ class Served:
         return (self._folder / "serve.log").read_text()
 
     @property
+    def environment(self) -> dict[str, str]:
+        """Of a process that goes by the same settings."""
+        return os.environ | environment(self.settings)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def data(self) -> Path:
         return self.settings.data
 
@@ -155,7 +165,7 @@ class Served:
         with (self._folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "rater.cli", "serve"],
-                env=os.environ | environment(self.settings), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         for _ in range(600):
             assert self._process.poll() is None, self.log[-3000:]
@@ -192,11 +202,11 @@ class Served:
 
         return asyncio.run(main())
 
-    def key(self, tenant: str, *scopes: Scope, account: str = "") -> Client:
+    def key(self, tenant: str, *scopes: Scope, account: str = "", user: str = "") -> Client:
         """A client with a new key."""
 
         async def make(redis: Redis) -> str:
-            token, _ = await KeyRing(redis).create(scopes or ALL, tenant, account, now_ms=1)
+            token, _ = await KeyRing(redis).create(scopes or ALL, tenant, account, user=user, now_ms=1)
             return token
 
         return replace(self.anybody, key=self.with_redis(make))

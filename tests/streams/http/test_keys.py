@@ -29,6 +29,10 @@ BODIES: dict[str, Any] = {
     "/v1/sims": {"sim": "sim-9", "wallet": "theirs", "plan": "payg"},
     "/v1/sims/{sim}/moves": {"wallet": "theirs"},
     "/v1/sims/{sim}/holds": {"hold": "operator"},
+    "/v1/subscriptions/{sim}/change/preview": {"plan": "payg"},
+    "/v1/subscriptions/{sim}/change": {"plan": "payg"},
+    "/v1/subscriptions/{sim}/add-ons": {"addon": "number"},
+    "/v1/subscriptions/{sim}/add-ons/{order}/auto-pay": {"auto_pay": False},
     "/v1/webhooks": {"url": "http://127.0.0.1:9/in"},
     "/v1/webhooks/{webhook}": {"status": "disabled"},
     "/v1/webhooks/{webhook}/replay": {"since": "2026-11-01T00:00:00Z"},
@@ -36,11 +40,19 @@ BODIES: dict[str, Any] = {
     "/v1/calculator": {"plan": "payg", "credits": "10"},
     "/v1/orders/preview": {"wallet": "theirs", "items": [{"plan": "payg"}], "billing_country": "DE"},
     "/v1/estimates": {"wallet": "theirs", "plan": "payg"},
-}
+    "/v1/accounts": {
+        "account": "new", "kind": "company", "parent": "theirs", "owner": "bob", "currency": "EUR", "country": "DE",
+    },
+    "/v1/accounts/{account}": {"display_name": "new"},
+    "/v1/accounts/{account}/roles/{user}": {"role": "manager"},
+    "/v1/accounts/{account}/owner": {"owner": "bob"},
+    "/v1/accounts/{account}/wallets": {"wallet": "another"},
+    "/v1/transfers": {"from_wallet": "theirs", "to_wallet": "mine", "amount": "1.00"},
+}  # fmt: skip
 #: Endpoints that are about the caller's own: another tenant's object cannot even be named there.
 OWN = {
     "POST /v1/usage", "POST /v1/wallets", "GET /v1/tariffs", "GET /v1/plans", "POST /v1/webhooks", "GET /v1/webhooks",
-    "POST /v1/rules", "GET /v1/rules",
+    "POST /v1/rules", "GET /v1/rules", "GET /v1/accounts",
 }  # fmt: skip
 #: What a key of an account makes or lists is that account's.
 OWN_ACCOUNT = {
@@ -51,7 +63,8 @@ SHARED = {"GET /v1/tariffs", "GET /v1/tariffs/{tariff}", "GET /v1/plans", "GET /
 
 
 def call(client: Client, endpoint: Endpoint, parameters: str = "") -> Answer:
-    names = {"wallet": "theirs", "sim": "sim-1", "hold": "operator", "tariff": "test-eur", "plan": "payg"}
+    names = {"wallet": "theirs", "sim": "sim-1", "hold": "operator", "tariff": "test-eur", "plan": "payg",
+             "account": "theirs", "user": "bob", "transfer": "sent", "order": "o-1"}  # fmt: skip
     names |= {"webhook": "we_1", "delivery": "msg_1", "rule": "ru_1"}
     path = endpoint.path.format_map(names) + parameters
     body = BODIES[endpoint.path] if endpoint.media_types else None
@@ -59,15 +72,22 @@ def call(client: Client, endpoint: Endpoint, parameters: str = "") -> Answer:
 
 
 def state(client: Client) -> list[Any]:
-    paths = ("/v1/wallets/theirs", "/v1/sims/sim-1", "/v1/wallets/theirs/sims")
+    paths = (
+        "/v1/wallets/theirs", "/v1/sims/sim-1", "/v1/wallets/theirs/sims", "/v1/accounts/theirs",
+        "/v1/accounts/theirs/wallets", "/v1/accounts",
+    )  # fmt: skip
     return [client.get(path).ok() for path in paths]
 
 
 @pytest.fixture
 def owner(served: Served, tenant: str) -> Client:
-    """A tenant with a wallet "theirs" that pays for "sim-1"."""
+    """A tenant with an organisation "theirs", whose wallet pays for "sim-1" and sent the transfer "sent"."""
     client = served.key(tenant)
-    client.wallet("theirs", "10.00", "sim-1")
+    client.wallet("theirs", "11.00", "sim-1")
+    client.wallet("till", "0")
+    form = {"account": "theirs", "kind": "organisation", "owner": "alice", "currency": "EUR", "country": "DE"}
+    client.post("/v1/accounts", form, "make").ok(201)
+    client.post("/v1/transfers", {"from_wallet": "theirs", "to_wallet": "till", "amount": "1.00"}, "sent").ok(201)
     return client
 
 

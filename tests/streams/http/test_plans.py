@@ -99,6 +99,7 @@ def test_versions_stand_in_order_of_time_and_the_present_one_is_named(served: Se
     ("path", "status", "kind", "field"),
     [
         ("/v1/plans/none", 404, "not-found", ""),
+        ("/v1/plans?at=0.5", 422, "invalid", "at"),
         ("/v1/plans?at=yesterday", 422, "invalid", "at"),
         ("/v1/plans?at=2026-01-01T00:00:00", 422, "invalid", "at"),
         ("/v1/plans?cursor=x", 422, "invalid", "cursor"),

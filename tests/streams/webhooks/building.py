@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+from rater.accounts.book import Accounts
+from rater.accounts.wallets import AccountWallets
+from rater.directory import Directory
 from rater.settings import WebhookSettings
 from rater.wallet.store import WalletStore
 from schemas.lifecycle import LifecycleEvent, WalletEntry
@@ -45,7 +48,9 @@ class Hooks:
         self.now_ms = NOW_MS
         self.endpoints: Shelf[WebhookEndpoint] = Shelf(redis, store, "hooks", WebhookEndpoint)
         self.rules: Shelf[Rule] = Shelf(redis, store, "rules", Rule)
-        self.fanout = Fanout(redis, self.endpoints, queue, self.clock_ms)
+        accounts = Accounts(redis, store, Directory(redis, store))
+        wallets = AccountWallets(redis, store, accounts)
+        self.fanout = Fanout(redis, self.endpoints, queue, accounts, wallets, self.clock_ms)
         self.sink = SpoolSink(folder)
 
     @classmethod
