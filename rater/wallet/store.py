@@ -254,11 +254,15 @@ class WalletStore:
 
     async def wallet(self, tenant: str, wallet: str) -> WalletState | None:
         """A wallet as it stands, or None."""
-        packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:w:{tenant}/{wallet}")
-        if packed is None:
-            return None
-        currency, balance, floor, n, holds, version = unpack_wallet(packed)
-        return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version)
+        return (await self.wallets(tenant, [wallet]))[0]
+
+    async def wallets(self, tenant: str, wallets: Sequence[str]) -> list[WalletState | None]:
+        """Any number of wallets as they stand, in one round trip; None where there is none."""
+        keys = [self.wallet_ref(tenant, wallet).key for wallet in wallets]
+        return [
+            _wallet_state(tenant, wallet, packed)
+            for wallet, packed in zip(wallets, await values_of(self._redis, keys), strict=True)
+        ]
 
     async def member(self, tenant: str, wallet: str, subscriber: str) -> MemberState | None:
         """A subscriber as its wallet's shard knows it, or None."""
@@ -280,6 +284,13 @@ class WalletStore:
             for name in names:
                 yield name.decode()
             start = "(" + names[-1].decode()
+
+
+def _wallet_state(tenant: str, wallet: str, packed: bytes | None) -> WalletState | None:
+    if packed is None:
+        return None
+    currency, balance, floor, n, holds, version = unpack_wallet(packed)
+    return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version)
 
 
 def _in_turn(page: Sequence[list[Debit]], behind: set[bytes]) -> list[list[Debit]]:
