@@ -177,5 +177,4 @@ def _pages(forms: Iterable[WalletForm]) -> Iterator[list[WalletForm]]:
 
 
 async def _states(store: WalletStore, page: Sequence[WalletForm]) -> list[WalletState | None]:
-    """Of wallets of one tenant."""
-    return await store.wallets(page[0].tenant, [form.wallet for form in page])
+    return await store.wallets(store.wallet_ref(form.tenant, form.wallet) for form in page)

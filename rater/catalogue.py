@@ -1,4 +1,4 @@
-"""The catalogue: every tariff and plan of a folder, known by the digest of its files.
+"""The catalogue: every tariff and plan of a folder and its VAT table, known by the digest of its files.
 
 A wallet entry keeps the first bytes of the digest of the catalogue that decided it, and the sources are kept beside the
 wallets; so a charge can be derived again from what it was derived from, whatever the folder says by then.
@@ -19,6 +19,7 @@ from rater.plans.model import Plan
 from rater.plans.reading import PlanFile, read_plan_file
 from rater.plans.reading.references import check_references
 from rater.plans.reading.section import Reference
+from rater.plans.vat import EMPTY, VAT_FILE, VatRates, read_vat
 from rater.tariff.check import check_tariff_file
 from rater.tariff.load import read_tariff, read_text
 from rater.tariff.model import Tariff
@@ -27,7 +28,7 @@ DIGEST_BYTES: Final = 16
 
 
 class Catalogue:
-    """Tariffs and plans by name. `digest` (16 bytes) is of all sources."""
+    """Tariffs and plans by name, and VAT rates. `digest` (16 bytes) is of all sources."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         """Read a catalogue from its files, text by path ("tariffs/world.yaml").
@@ -40,9 +41,11 @@ class Catalogue:
         self._tariffs: dict[str, Tariff] = {}
         self._plans: dict[str, tuple[Plan, ...]] = {}
         self._references: list[Reference] = []
+        #: Of the operator's table; without one no country has a rate.
+        self.vat = VatRates({})
         mistakes: list[str] = []
         for path in self._files:
-            if path.endswith(".yaml"):
+            if path.endswith(".yaml") or path == VAT_FILE:
                 try:
                     self._read(path)
                 except CatalogueError as error:
@@ -53,7 +56,7 @@ class Catalogue:
 
     @classmethod
     def load(cls, folder: Path) -> Catalogue:
-        """The catalogue of a folder: tariffs/*.yaml with the CSV files beside them, and plans/*.yaml.
+        """The catalogue of a folder: tariffs/*.yaml with the CSV files beside them, plans/*.yaml, and vat.csv.
 
         Raises:
             CatalogueError: the mistakes of all files, a line each.
@@ -61,10 +64,11 @@ class Catalogue:
         paths = [*folder.glob("tariffs/**/*.yaml"), *folder.glob("tariffs/**/*.csv"), *folder.glob("plans/*.yaml")]
         if not paths:
             raise CatalogueError(f"{folder}: there is no tariffs/*.yaml and no plans/*.yaml")
+        paths += folder.glob(VAT_FILE)
         files = {path.relative_to(folder).as_posix(): read_text(path) for path in paths}
         tariffs = sorted(folder.glob("tariffs/**/*.yaml"))
         mistakes = [str(found) for path in tariffs for found in check_tariff_file(path) if not found.tolerable]
-        mistakes += _mistakes_of_plans(files)
+        mistakes += [*_mistakes_of_plans(files), *_mistakes_of_vat(files)]
         if mistakes:
             raise CatalogueError("\n".join(mistakes))
         return cls(files)
@@ -106,6 +110,10 @@ class Catalogue:
         place = bisect_right(versions, at_ms, key=lambda plan: plan.effective_from_ms)
         return versions[place - 1] if place else None
 
+    def version(self, name: str, version: str) -> Plan | None:
+        """A version of a plan by its name; None if there is none."""
+        return next((plan for plan in self._plans.get(name, ()) if plan.version == version), None)
+
     def plan_until_ms(self, name: str, at_ms: int) -> int | None:
         """When the version in force at a time is followed by the next; None if none follows yet."""
         versions = self._plans.get(name, ())
@@ -117,6 +125,9 @@ class Catalogue:
 
     def _read(self, path: str) -> None:
         text = self._files[path]
+        if path == VAT_FILE:
+            self.vat = read_vat(text, path)
+            return
         if path.startswith("plans/"):
             self._read_plan(read_plan_file(text, path), path)
             return
@@ -147,6 +158,14 @@ class Catalogue:
 def _mistakes_of_plans(files: Mapping[str, str]) -> list[str]:
     plans = [read_plan_file(text, path) for path, text in sorted(files.items()) if path.startswith("plans/")]
     return [mistake for plan in plans for mistake in _serious(plan)]
+
+
+def _mistakes_of_vat(files: Mapping[str, str]) -> list[str]:
+    try:
+        read_vat(files.get(VAT_FILE, EMPTY), VAT_FILE)
+    except CatalogueError as error:
+        return [str(error)]
+    return []
 
 
 def _serious(file: PlanFile) -> list[str]:

@@ -5,6 +5,7 @@ RaterError
  +- CatalogueError      a tariff or plan file is wrong; carries every mistake
  +- UnsafeRedisError    Redis is set up so that an acknowledged debit could be lost; names the setting
  +- WalletError         a wallet command cannot be carried out; says why
+ +- PlanError           what is asked of a subscription cannot be done; names the field
  +- PartsError          an embedded or external part (Redis, ClickHouse, Kafka) did not start or answer
 """
 
@@ -27,6 +28,14 @@ class UnsafeRedisError(RaterError):
 
 class WalletError(RaterError):
     """A wallet command cannot be carried out."""
+
+
+class PlanError(RaterError):
+    """What is asked of a subscription cannot be done: no such plan, volume, add-on or order."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.field = field
 
 
 class PartsError(RaterError):

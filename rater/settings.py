@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import os
-import time
 import tomllib
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from rater import clock
 from rater.errors import SettingError
 
 #: Where the data files of this package stand: beside the package, in a checkout and when installed.
@@ -119,11 +119,10 @@ class Settings(Section, frozen=True):
         return Path(self.engine.data)
 
     def clock(self) -> Callable[[], int]:
-        """Intake's clock in Unix milliseconds: the one place where the engine asks the time of day."""
-        if self.intake.clock is None:
-            return lambda: time.time_ns() // 1_000_000
-        held_ms = (self.intake.clock - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-        return lambda: held_ms
+        """Intake's clock in Unix milliseconds."""
+        if self.intake.clock is not None:
+            return clock.held(self.intake.clock)
+        return clock.MovedClock(self.data) if self.engine.mode == "embedded" else clock.time_of_day
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

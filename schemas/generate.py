@@ -1,5 +1,7 @@
 """Writes the JSON Schema (2020-12) of everything on the wire into schemas/*.schema.json, from the structs.
 
+And the AsyncAPI document of the topics that carry it into schemas/asyncapi.json.
+
 python -m schemas.generate          write them
 python -m schemas.generate --check  only say whether they are current
 
@@ -13,11 +15,13 @@ from typing import Any, Final
 import click
 import msgspec
 
+from schemas import asyncapi
 from schemas.adapters.cloudevents import CloudEvent, CloudEventData
 from schemas.adapters.usage_json import UsageEvent
 from schemas.commands import WalletCommand
 from schemas.faults import DeadLetter, ParkedEvent
 from schemas.lifecycle import LifecycleEvent, WalletEntry
+from schemas.notice import Notice
 from schemas.rated import RatedRecord
 
 #: File name (without ".schema.json") and what it describes.
@@ -31,6 +35,7 @@ STRUCTS: Final[dict[str, type[msgspec.Struct]]] = {
     "wallet-command": WalletCommand,
     "parked-event": ParkedEvent,
     "dead-letter": DeadLetter,
+    "notice": Notice,
 }
 FOLDER: Final = Path(__file__).parent
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -52,22 +57,21 @@ def _any(kind: type) -> dict[str, Any]:
 
 
 def documents() -> dict[Path, bytes]:
-    """Every schema file and what belongs into it."""
-    return {
-        FOLDER / f"{name}.schema.json": msgspec.json.format(msgspec.json.encode(schema(struct)), indent=2) + b"\n"
-        for name, struct in STRUCTS.items()
-    }
+    """Every file and what belongs into it."""
+    found = {FOLDER / f"{name}.schema.json": schema(struct) for name, struct in STRUCTS.items()}
+    found[FOLDER / "asyncapi.json"] = asyncapi.document()
+    return {path: msgspec.json.format(msgspec.json.encode(text), indent=2) + b"\n" for path, text in found.items()}
 
 
 def outdated() -> list[Path]:
-    """The schema files that do not say what the structs say."""
+    """The files that do not say what the structs say."""
     return [path for path, text in documents().items() if not path.exists() or path.read_bytes() != text]
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail if a file is not current.")
 def main(check: bool) -> None:
-    """Write schemas/*.schema.json."""
+    """Write schemas/*.schema.json and schemas/asyncapi.json."""
     if check:
         if wrong := outdated():
             raise click.ClickException(

@@ -83,8 +83,10 @@ class RatedRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_
     session_id: str = ""
     #: The usage arrived after its cycle's grace and is billed in a later period.
     late: bool = False
+    #: The allowance that paid, how many of its parts (bytes, ms, messages, parts of a credit), and what it has left.
     allowance: str = ""
     allowance_used: int = 0
+    allowance_left: int = 0
     #: Of a re-rated event: the identity it corrects, and how often it was revised.
     correction_of: str = ""
     revision: int = 0
@@ -120,7 +122,8 @@ def offer_text(
 
 def rare_text(
     *, part: int = 0, parts: int = 1, fate: str = "rated", reason: str = "", uncovered_nanos: int = 0,
-    called_number: str | None = None, session_id: str | None = None, late: bool = False,
+    called_number: str | None = None, session_id: str | None = None, late: bool = False, allowance: str = "",
+    allowance_used: int = 0, allowance_left: int = 0,
 ) -> str:  # fmt: skip
     """The end of a record: what most have not."""
     return (
@@ -132,6 +135,9 @@ def rare_text(
         + _given("called_number", called_number)
         + _given("session_id", session_id)
         + (',"late":true' if late else "")
+        + _given("allowance", allowance)
+        + (f',"allowance_used":{allowance_used}' if allowance_used else "")
+        + (f',"allowance_left":{allowance_left}' if allowance_left else "")
     )
 
 

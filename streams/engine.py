@@ -20,6 +20,7 @@ from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
+from rater.wallet.timers import Timers
 from streams.clickhouse.ids import lookup_ids
 from streams.clickhouse.process import Order
 from streams.clickhouse.server import ClickHouse
@@ -30,6 +31,7 @@ from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.publisher import Publisher
+from streams.timers import Sweeper
 from streams.topics import Sink
 
 
@@ -127,7 +129,11 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         if settings.clickhouse.writer:
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
-        crew = await stack.enter_async_context(Crew(publisher.run(), *([writer.run()] if writer else [])))
+        timers = Timers(parts.redis, parts.store)
+        sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
+        crew = await stack.enter_async_context(
+            Crew(publisher.run(), sweeper.run(), *([writer.run()] if writer else []))
+        )
         _tune_collection()
         yield Engine(parts, catalogue, pipeline, sink, publisher, clickhouse, written, writer, crew)
 
@@ -162,5 +168,15 @@ async def open_ledger(settings: Settings) -> AsyncIterator[ClickHouse]:
 
 async def publish_outbox(parts: Parts) -> None:
     """Publish what a command left in the outbox; a running worker that has the lease does it instead."""
+    if parts.settings.engine.mode == "embedded":
+        await _settle_timers(parts)  # a top-up may have woken a subscription; elsewhere workers see to that
     async with open_sink(parts.settings, kafka=parts.settings.engine.mode == "distributed") as sink:
         await Publisher(parts.outbox, parts.settings.engine.shards, sink, parts.clock_ms).drain()
+
+
+async def _settle_timers(parts: Parts) -> None:
+    timers = Timers(parts.redis, parts.store)
+    next_ms = await timers.next_ms()
+    if next_ms is not None and next_ms <= parts.clock_ms():
+        catalogue, every = Catalogue.load(Path(parts.settings.engine.catalogue)), range(parts.store.shards)
+        await Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: every).settle()

@@ -26,6 +26,7 @@ STAGE_SECONDS = Histogram(
 )
 BATCH_EVENTS = Histogram("rater_batch_events", "Events in a batch", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
 LAG = Gauge("rater_lag_events", "Events in the partition that are not taken yet", ["topic", "partition"])
+STEPS_LATE = Gauge("rater_steps_late_seconds", "How long the earliest due step of a subscription has been due")
 OUTBOX_DEPTH = Gauge("rater_outbox_entries", "Outbox entries not published yet")
 CLICKHOUSE_ROWS = Counter("rater_clickhouse_rows", "Rows written to ClickHouse", ["table"])
 CLICKHOUSE_FAILURES = Counter("rater_clickhouse_failures", "Inserts that failed and are repeated")

@@ -55,6 +55,11 @@ class Publisher:
         self._leased: set[int] = set()
         self._lease_until = 0.0
 
+    @property
+    def leased(self) -> frozenset[int]:
+        """The shards that are this process' to look after."""
+        return frozenset(self._leased)
+
     def wake(self, shards: Iterable[int] | None = None) -> None:
         """Say that there is something to publish in these shards, or may be anywhere."""
         if shards is None:

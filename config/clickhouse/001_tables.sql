@@ -11,7 +11,8 @@ CREATE TABLE IF NOT EXISTS rated_records (
     amount_nanos Int64, charged_nanos Int64, uncovered_nanos Int64, currency String,
     balance_before_nanos Int64, balance_after_nanos Int64, start_ms Int64, end_ms Int64, rated_ms Int64,
     door String, position Int64, mcc String, mnc String, country String, called_number String,
-    destination_country String, session_id String, allowance String, allowance_used Int64, tax_category String,
+    destination_country String, session_id String, allowance String, allowance_used Int64,
+    allowance_left Int64, tax_category String,
     late UInt8, correction_of String, revision UInt32, fingerprint String, catalogue String, explanation Array(String),
     written_ms Int64 DEFAULT toInt64(toUnixTimestamp(now())) * 1000
 ) ENGINE = ReplacingMergeTree(revision)

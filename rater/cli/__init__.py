@@ -26,6 +26,7 @@ COMMANDS = {
     "parked": ("streams.cli.parked:parked", "List and replay events that wait for a repair."),
     "tariff": ("rater.cli.tariff:tariff", "Check tariff files: every mistake at once."),
     "plan": ("rater.cli.plan:plan", "Check plan files, and show what a plan says."),
+    "clock": ("streams.cli.clock:clock", "Move the clock of an embedded engine ahead, to try plans."),
     "quote": ("rater.cli.quote:quote", "Rate usage without touching a wallet."),
     "query": ("streams.cli.query:query", "Ask ClickHouse, read only."),
 }

@@ -14,6 +14,7 @@ from rater.plans.model import Plan
 from rater.plans.reading import PlanFile, check_plan_file, read_plan
 from rater.plans.reading.references import check_references
 from rater.plans.show import describe
+from rater.plans.vat import VAT_FILE, read_vat
 from rater.settings import Settings
 from rater.tariff.load import load_tariff, read_text
 from rater.tariff.model import Tariff
@@ -29,8 +30,9 @@ def plan() -> None:
 def check(paths: tuple[Path, ...]) -> None:
     """List every mistake of plan files, with its line and what to write instead.
 
-    PATH is a plan file, a folder of them, or a catalogue with a folder "plans". Within a catalogue the tariffs, zones
-    and plans that a plan names are looked up too. Exits with 1 if there is a mistake.
+    PATH is a plan file, a folder of them, or a catalogue with a folder "plans", whose vat.csv is checked as well.
+    Within a catalogue the tariffs, zones and plans that a plan names are looked up too. Exits with 1 if there is a
+    mistake.
     """
     files = {file: check_plan_file(file) for path in paths for file in _files(path)}
     if not files:
@@ -40,6 +42,8 @@ def check(paths: tuple[Path, ...]) -> None:
     for folder in {_catalogue_of(path) for path in files}:
         inside = {path: found for path, found in files.items() if _catalogue_of(path) == folder}
         lines += _unknown(folder, inside)
+    for path in paths:
+        lines += _vat(path / VAT_FILE)
     for path, found in files.items():
         if not any(line.startswith(f"{path}:") for line in lines):
             click.echo(f"{path}: no mistakes in {_summary(found)}")
@@ -77,6 +81,18 @@ def _files(path: Path) -> list[Path]:
         return [path]
     folder = path / "plans" if (path / "plans").is_dir() else path
     return sorted(folder.glob("**/*.yaml"))
+
+
+def _vat(path: Path) -> list[str]:
+    """The mistakes of a catalogue's VAT table, if it has one."""
+    if not path.is_file():
+        return []
+    try:
+        rates = read_vat(read_text(path), str(path))
+    except CatalogueError as error:
+        return str(error).splitlines()
+    click.echo(f"{path}: no mistakes in the VAT rates of {', '.join(rates.countries)}")
+    return []
 
 
 def _catalogue_of(path: Path) -> Path | None:

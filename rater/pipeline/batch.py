@@ -126,6 +126,8 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
     billed: int = 0
     #: The charge in full, where it is no plain one.
     charge: Charge | None = None
+    #: Whether a step of its subscription must come first; it is not charged before.
+    is_due: bool = False
     #: Whether it moves counters; then it waits in `member.pending` until it is decided.
     counts: bool = False
     old_fingerprint: bytes | None = None

@@ -8,6 +8,7 @@ from rater.catalogue import Catalogue
 from rater.directory import Directory, Subscriber
 from rater.errors import CatalogueError
 from rater.pipeline.batch import UNRATED, Rated
+from rater.pipeline.cover import unpack
 from rater.pipeline.payer import Book, Payer
 from rater.wallet.entry import Decision, WalletRef
 from rater.wallet.member import Member
@@ -49,7 +50,8 @@ class Catalogues:
         if decision is None:
             return
         is_current = decision.catalogue == self.current.digest[:NAME_BYTES]
-        if is_current and decision.subscriber_version == payer.version:
+        is_its_plan = not decision.cover or unpack(decision.cover).plan == payer.book.plan.name
+        if is_current and decision.subscriber_version == payer.version and is_its_plan:
             return
         # A worker that has heard of a change decides by it, and then it comes again at one that has not.
         subscriber = await directory.at_least(payer.subscriber, decision.subscriber_version)
@@ -68,7 +70,8 @@ class Catalogues:
         catalogue = await self.get(decision.catalogue)
         assignment = Directory.assignment_as_of(subscriber, decision.subscriber_version, at_ms)
         assignment = assignment or Directory.assignment(subscriber, at_ms)
-        plan = catalogue.plan(assignment.plan, at_ms) if assignment else None
+        name = unpack(decision.cover).plan if decision.cover else assignment.plan if assignment else ""
+        plan = catalogue.plan(name, at_ms)
         if assignment is None or plan is None:
             raise CatalogueError(f"what decided an event of {subscriber.id} is not kept any more")
         zone = assignment.zone or plan.zone

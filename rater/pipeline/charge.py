@@ -22,6 +22,7 @@ from rater.pipeline.rater import Rater, session_prefix
 from rater.pipeline.recall import Recall
 from rater.pipeline.revive import Reviver
 from rater.pipeline.sims import Sims
+from rater.pipeline.stepper import Stepper, Subject
 from rater.wallet.entry import Stale
 from rater.wallet.member import Member
 from rater.wallet.store import WalletStore
@@ -42,14 +43,16 @@ class Charger:
     """Sends entries to the wallets until each has its decision; one batch at a time."""
 
     def __init__(
-        self, store: WalletStore, sims: Sims, rater: Rater, recall: Recall, past: Catalogues, reviver: Reviver
-    ) -> None:
+        self, store: WalletStore, sims: Sims, rater: Rater, recall: Recall, past: Catalogues, reviver: Reviver,
+        stepper: Stepper,
+    ) -> None:  # fmt: skip
         self._store = store
         self._sims = sims
         self._rater = rater
         self._recall = recall
         self._past = past
         self._reviver = reviver
+        self._stepper = stepper
         self._turn = asyncio.Lock()
         #: Shards whose outbox has news since this was last emptied.
         self.news: set[int] = set()
@@ -92,6 +95,7 @@ class Charger:
         """
         fruitless = 0
         while events and fruitless < TOGETHER_MAX:
+            events = await self._step(events, now_ms)
             sent = len(events)
             events = await self._send(events, now_ms)
             fruitless += len(events) == sent
@@ -101,10 +105,33 @@ class Charger:
     async def _serial(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:
         head, rest = list(events[:1]), list(events[1:])
         for _ in range(ALONE_MAX):
-            head = await self._send(head, now_ms)
+            head = await self._send(await self._step(head, now_ms), now_ms)
             if not head:
                 return [event for event in rest if event.is_open]
         raise WalletError(f"no stable wallet to charge for {head[0].cause} after {ALONE_MAX} tries")
+
+    async def _step(self, events: list[Rated], now_ms: int) -> list[Rated]:
+        """Make the steps of subscriptions that events must wait for; answers the events, rated again upon them."""
+        while due := [event for event in events if event.is_due and not event.is_repeat]:
+            wanted: dict[bytes, Subject] = {}
+            for event in due:
+                found = wanted.get(event.member.key)
+                if found is None or event.start_ms < found.at_ms:
+                    payer = event.payer
+                    wanted[event.member.key] = Subject(
+                        payer.subscriber, payer.assignment, event.wallet, event.member.key, event.start_ms
+                    )
+            stuck = await self._stepper.catch_up(list(wanted.values()), now_ms=now_ms)
+            for event in due:
+                if event.member.key in stuck:
+                    event.fault = Fault.of_usage(event.body, Reason.NO_PLAN, stuck[event.member.key])
+            steps = {event.member.key: event.member.steps for event in due}
+            events = [event for event in events if event.is_open]
+            await self._rate_again({event.member.key: (event.member, None) for event in due}, events, now_ms)
+            events = [event for event in events if event.is_open]
+            if all(event.member.steps == steps[event.member.key] for event in due):
+                break  # no wallet, no member: the wallet's call says what is wrong
+        return events
 
     async def _send(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:
         """One call; answers the events to send again, already rated again."""
@@ -199,11 +226,13 @@ class Charger:
             member.learn(told[key] if state is None else state)
             if state is not None:
                 member.is_held = False  # else it would have been refused, not stale
+        await self._sims.refresh([member for member, _ in wrong.values()])
+        for key, (member, _) in wrong.items():
             first = {id(event) for event in sent[key]}
             waiting = [*sent[key], *(event for event in member.pending if id(event) not in first)]
             member.pending = deque(waiting)
             for event in waiting:
-                self._rater.price_again(event, now_ms)
+                event.fault = self._rater.price_again(event, now_ms)
             member.pending = deque(event for event in waiting if event.counts)
 
     async def _did_not_count(self, events: Sequence[Rated], next_sent: Sequence[Rated], now_ms: int) -> None:

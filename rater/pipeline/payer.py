@@ -8,6 +8,7 @@ from typing import Any, Final
 from rater.directory import Assignment, Subscriber
 from rater.geo import country_of_mcc, country_of_number
 from rater.plan import Plan
+from rater.plans.credits import Use, use_of
 from rater.rating.charge import ChargePart
 from rater.rating.terms import Terms, terms_at
 from rater.rating.timeline import cycle_at
@@ -64,6 +65,7 @@ class Book:
         #: The offer last used for each shape, to be looked at first: it is nearly always right.
         self.last: dict[Shape, Offer] = {}
         self._kept: dict[Shape, list[Offer]] = {}
+        self._uses: dict[Shape, Use] = {}
 
     def offer(self, shape: Shape, start_ms: int, until_ms: int) -> Offer:
         """The offer for usage that starts at a time; where it holds until the usage's end, it is used for that too."""
@@ -80,6 +82,17 @@ class Book:
             self.last.clear()
         self.last[shape] = offer
         return offer
+
+    def use(self, shape: Shape) -> Use:
+        """Usage of a shape as allowances see it."""
+        use = self._uses.get(shape)
+        if use is None:
+            if len(self._uses) >= SHAPES_MAX:
+                self._uses.clear()
+            country = country_of_mcc(shape.mcc, shape.mnc) if shape.mcc else None
+            destination = country_of_number(shape.called_number or "")
+            use = self._uses[shape] = use_of(shape, self.tariff.zones, country or "", destination or "")
+        return use
 
     def _make(self, shape: Shape, start_ms: int) -> Offer:
         terms = terms_at(self.tariff, shape, start_ms, self.zone)
@@ -105,8 +118,8 @@ class Payer:
     """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
 
     __slots__ = (
-        "assignment", "book", "currency", "has_moved", "high_ms", "key", "low_ms", "member", "subscriber", "text",
-        "version", "wallet",
+        "assignment", "book", "currency", "has_moved", "high_ms", "joins", "key", "lives", "low_ms", "member", "steps",
+        "subscriber", "text", "version", "wallet",
     )  # fmt: skip
 
     def __init__(
@@ -123,6 +136,13 @@ class Payer:
         self.wallet = wallet
         self.member = member
         self.low_ms, self.high_ms = low_ms, high_ms
+        #: After how many steps of its subscription this holds.
+        self.steps = member.steps
+        live = member.subscription
+        #: Whether usage falls under a plan that grants, charges or ends by itself, so that its subscription is asked.
+        self.lives = live is not None or book.plan.has_life
+        #: Whether the plan was assigned and its subscription has yet to begin.
+        self.joins = self.lives and (live is None or live.subscription.assigned_ms < assignment.from_ms)
         #: What keeps a wallet's records in order on their topic.
         self.key = f"{subscriber.tenant}/{wallet.name}".encode()
         self.text = payer_text(subscriber.tenant, subscriber.id, assignment.account, wallet.name)

@@ -20,6 +20,7 @@ from rater.pipeline.recall import OldIds, Recall
 from rater.pipeline.revive import Reviver
 from rater.pipeline.settle import Outputs, settle
 from rater.pipeline.sims import Sims
+from rater.pipeline.stepper import Stepper
 from rater.tariff.numbers import NumberClasses
 from rater.wallet.store import WalletStore
 
@@ -42,7 +43,8 @@ class Pipeline:
         recall = Recall(store, limits.future_ms, old_ids)
         reviver = Reviver(store, directory, rater, catalogues)
         self._preparer = Preparer(sims, rater, numbers, limits)
-        self._charger = Charger(store, sims, rater, recall, catalogues, reviver)
+        stepper = Stepper(store, catalogues.current)
+        self._charger = Charger(store, sims, rater, recall, catalogues, reviver, stepper)
 
     def begin(self, batch: Batch) -> Work:
         """Decode, and rate what is of known SIMs; changes nothing."""

@@ -2,7 +2,7 @@
 
 Only looking up SIMs that are not known yet does I/O, in a step of its own (`resolve`). An event in plain JSON of a
 known shape and a known SIM goes straight through (`_quick`); it fulfils the rules because its shape and its SIM's name
-did before, and the rest is checked here. So does a Data Streamer record (`_quick_record`), which its decoder has checked.
+did before, and the rest is checked here. So does a Data Streamer record, which its decoder checks (`_quick_record`).
 Any other goes the long way, to the same result.
 """
 

@@ -9,9 +9,12 @@ from rater.directory import Subscriber
 from rater.identity import fingerprint, identity
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Fault, Faulted, Rated, RawEvent
+from rater.pipeline.cover import Cover, charge_of, cover_of, pack
+from rater.pipeline.live import USED
 from rater.pipeline.payer import Offer, Payer
 from rater.pipeline.recent import Recent
 from rater.pipeline.sims import Sim, Sims
+from rater.plans.allowances import Part
 from rater.rating.charge import Charge
 from rater.rating.rate import rate
 from rater.wallet.entry import SessionUse
@@ -41,7 +44,7 @@ class Rater:
     ) -> Rated | Faulted:
         """The wallet entry of an event, rated upon all those of its SIM before it."""
         payer = sim.payer
-        if payer is None or not payer.low_ms <= start_ms < payer.high_ms:
+        if payer is None or not payer.low_ms <= start_ms < payer.high_ms or payer.steps != payer.member.steps:
             found = self._sims.payer(sim, start_ms)
             if isinstance(found, tuple):
                 return Faulted(raw, normalised(body, start_ms, end_ms), Fault.of_usage(body, *found))
@@ -85,8 +88,13 @@ class Rater:
 
     def price(self, rated: Rated, now_ms: int) -> Fault | None:
         """What it costs, from the counters as they are believed to be; advances them. Answers why it has no price."""
+        rated.before = rated.member.state
+        if rated.payer.lives and not rated.offer.is_free:
+            return self._price_by_plan(rated, now_ms)
+        return self._price_by_tariff(rated, now_ms)
+
+    def _price_by_tariff(self, rated: Rated, now_ms: int) -> Fault | None:
         offer, member = rated.offer, rated.member
-        rated.before = member.state
         plain = offer.rate(rated.quantity, member.counters) if rated.until_ms <= offer.high_ms else None
         if plain is None:
             return self._price_in_full(rated, now_ms)
@@ -100,13 +108,43 @@ class Rater:
             self._advance(rated, offer.keys, after, now_ms)
         return None
 
-    def price_again(self, rated: Rated, now_ms: int) -> None:
-        """Forget what it was rated as, and rate it from the counters as they are believed to be now."""
+    def _price_by_plan(self, rated: Rated, now_ms: int) -> Fault | None:
+        payer, live, offer = rated.payer, rated.member.subscription, rated.offer
+        if payer.joins or live.awaits_step(rated.start_ms):
+            rated.is_due = rated.uncounted = True
+            return None
+        plan, counters = payer.book.plan.name, rated.member.counters
+        consumed = None
+        if not offer.refuse and offer.terms.outcome != "blocked":
+            part = Part(payer.book.use(rated.shape), rated.quantity, rated.start_ms, rated.end_ms)
+            consumed = live.consume(counters, part)
+        if consumed is None or not consumed.lines:
+            rated.cover = pack(Cover(plan))
+            return self._price_by_tariff(rated, now_ms)
+        cover = cover_of(plan, {balance.id: balance for balance in live.left(counters)}, consumed)
+        charge = charge_of(cover, "priced", payer.book.tariff, rated.usage, _known(rated.member), payer.book.zone)
+        if charge.outcome == "no_rate":
+            return Fault.of_usage(rated.body, Reason.NO_RATE, charge.reason_detail)
+        rated.cover, rated.allowed = pack(cover), True
+        taken: dict[str, int] = {}
+        for line in consumed.lines:
+            taken[USED + line.id] = taken.get(USED + line.id, counters.get(USED + line.id, 0)) + line.parts
+        self._take_charge(rated, charge, taken, now_ms)
+        return None
+
+    def price_again(self, rated: Rated, now_ms: int) -> Fault | None:
+        """Forget what it was rated as, and rate it from the counters and the subscription as they are believed now."""
         rated.after, rated.sessions, rated.charge, rated.refuse = b"", (), None, Reason.NONE
-        rated.counts = rated.uncounted = False
-        rated.amount_nanos = 0
-        fault = self.price(rated, now_ms)
-        assert fault is None, "whether there is a price does not depend on counters"
+        rated.counts = rated.uncounted = rated.is_due = rated.allowed = False
+        rated.amount_nanos, rated.cover = 0, b""
+        payer = rated.payer
+        if payer.steps != rated.member.steps:
+            found = self._sims.payer_of(payer.subscriber, payer.assignment, rated.member, rated.start_ms)
+            if isinstance(found, tuple):
+                return Fault.of_usage(rated.body, *found)
+            rated.payer = found
+            rated.offer = found.book.offer(rated.shape, rated.start_ms, rated.until_ms)
+        return self.price(rated, now_ms)
 
     def _advance(self, rated: Rated, keys: Sequence[str], after: Sequence[int], now_ms: int) -> None:
         member = rated.member
@@ -121,6 +159,10 @@ class Rater:
         if not member.has_room(keys, now_ms):
             rated.refuse, rated.amount_nanos = Reason.AMOUNT_LIMIT, 0
             return
+        if rated.allowed and member.is_covered:
+            taken = {**member.counters, **dict(zip(keys, after, strict=True))}
+            if not member.subscription.covers(taken, rated.start_ms):
+                member.uncover()
         rated.after, rated.counts = member.advance(keys, after, now_ms), True
 
     def _price_in_full(self, rated: Rated, now_ms: int) -> Fault | None:
@@ -129,26 +171,32 @@ class Rater:
         charge = rate(payer.book.tariff, usage, known, payer.book.zone)
         if charge.outcome == "no_rate":
             return Fault.of_usage(usage, Reason.NO_RATE, charge.reason_detail)
+        self._take_charge(rated, charge, {}, now_ms)
+        return None
+
+    def _take_charge(self, rated: Rated, charge: Charge, taken: Mapping[str, int], now_ms: int) -> None:
+        """Take over a charge in full; `taken` is what is used of grants after it."""
+        known = _known(rated.member)
         rated.charge = charge
         rated.counters = tuple(known.get(use.key, 0) for use in charge.uses)
         rated.free, rated.refuse = charge.outcome == "free", refusal(charge, rated.offer)
         if not rated.refuse:
             rated.amount_nanos = charge.amount_nanos
-            if charge.uses:
-                self._advance_in_full(rated, charge, now_ms)
-        return None
+            if charge.uses or taken:
+                self._advance_in_full(rated, charge, taken, now_ms)
 
-    def _advance_in_full(self, rated: Rated, charge: Charge, now_ms: int) -> None:
+    def _advance_in_full(self, rated: Rated, charge: Charge, taken: Mapping[str, int], now_ms: int) -> None:
         sessions = rated.member.sessions
         if len(sessions) > SESSIONS_MAX and not rated.member.pending:
             sessions.clear()
         after = {use.key: before + use.add for use, before in zip(charge.uses, rated.counters, strict=True)}
         own = {key: value for key, value in after.items() if not key.startswith(SESSION)}
+        own.update(taken)
         if own:
             self._advance(rated, list(own), list(own.values()), now_ms)
         else:
             rated.uncounted = rated.is_repeat or rated.member.is_held
-        if len(own) == len(after) or rated.uncounted or rated.refuse:
+        if len(own) == len(after) + len(taken) or rated.uncounted or rated.refuse:
             return
         rated.counts = True
         prefix = session_prefix(rated.payer.subscriber)

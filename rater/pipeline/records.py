@@ -12,8 +12,9 @@ from typing import Any
 from rater.identity import FINGERPRINT_BYTES
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import UNRATED, Rated
+from rater.pipeline.cover import Cover, charge_of, unpack
 from rater.pipeline.payer import billed_until_ms
-from rater.rating.charge import ChargePart
+from rater.rating.charge import Charge, ChargePart
 from rater.rating.rate import rate
 from rater.rating.terms import Terms
 from rater.rating.timeline import cycle_at
@@ -41,6 +42,9 @@ def as_decided(event: Rated, decision: Decision) -> tuple[Terms | None, Sequence
     """What is charged, under the counters the decision saw, and by which terms if these are plain."""
     offer, book = event.offer, event.payer.book
     plain = None
+    cover = unpack(decision.cover) if decision.cover else None
+    if cover is not None and cover.given:
+        return None, _covered(event, cover, decision).parts
     if event.until_ms <= offer.high_ms:
         plain = offer.rate(event.quantity, dict(zip(offer.keys, decision.counters, strict=False)))
     if plain is None:
@@ -60,6 +64,15 @@ def as_decided(event: Rated, decision: Decision) -> tuple[Terms | None, Sequence
     return terms, (part,)
 
 
+def _covered(event: Rated, cover: Cover, decision: Decision) -> Charge:
+    if event.charge is not None and event.cover == decision.cover and event.counters == decision.counters:
+        return event.charge
+    book, usage = event.payer.book, event.usage
+    uses = charge_of(cover, "priced", book.tariff, usage, {}, book.zone).uses
+    counters = {use.key: value for use, value in zip(uses, decision.counters, strict=True)}
+    return charge_of(cover, "priced", book.tariff, usage, counters, book.zone)
+
+
 def records(
     event: Rated, begin: str, terms: Terms | None, parts: Sequence[ChargePart], decision: Decision
 ) -> Iterator[bytes]:
@@ -72,7 +85,8 @@ def records(
         text, rare = _texts(
             event, part if terms is None else terms, decision.decided_ms,
             part=number, parts=len(parts), fate=decision.fate.label, reason="" if rated else decision.reason.label,
-            uncovered_nanos=part.amount_nanos - charged if rated else 0,
+            uncovered_nanos=part.amount_nanos - charged if rated else 0, allowance=part.allowance,
+            allowance_used=part.allowance_used, allowance_left=part.allowance_left,
         )  # fmt: skip
         yield record(
             begin, event.body.source, event.body.id, text, decision.epoch, decision.n, part.quantity,

@@ -12,9 +12,11 @@ from weakref import WeakValueDictionary
 
 from rater.catalogue import Catalogue
 from rater.directory import Assignment, Directory, Subscriber, lookup_key
+from rater.pipeline.live import live_of
 from rater.pipeline.payer import Book, Payer
 from rater.plan import Plan
 from rater.tariff.model import Tariff
+from rater.wallet.keys import document_key
 from rater.wallet.member import Member
 from rater.wallet.store import WalletStore
 from schemas.fates import Reason
@@ -89,11 +91,24 @@ class Sims:
 
     async def _fetch_members(self, sims: Sequence[Sim]) -> None:
         """Their present state in the wallet that pays for most of their usage: the last one."""
-        fresh = [self._member(sim, sim.subscriber.assignments[-1].wallet) for sim in sims if sim.subscriber.assignments]
+        fresh = [self._last_member(sim) for sim in sims if sim.subscriber.assignments]
         states = await self._store.member_states([member.key for member in fresh])
         for member, state in zip(fresh, states, strict=True):
             if not member.pending:
                 member.learn(state)
+        await self.refresh(fresh)
+
+    def _last_member(self, sim: Sim) -> Member[Any]:
+        wallet = sim.subscriber.assignments[-1].wallet
+        member = sim.members[wallet] = self._member(sim.subscriber, wallet)
+        return member
+
+    async def refresh(self, members: Sequence[Member[Any]]) -> None:
+        """Bring their subscriptions up to their states."""
+        old = [member for member in members if member.steps != (member.subscription.n if member.subscription else 0)]
+        documents = await self._store.documents([document_key(member.key) for member in old])
+        for member, document in zip(old, documents, strict=True):
+            member.subscription = live_of(member, document, self._catalogue)
 
     def _shrink(self) -> None:
         for name, sim in list(self._by_id.items())[: SIMS_MAX // 10]:
@@ -113,36 +128,38 @@ class Sims:
         assignment = self.directory.assignment(subscriber, at_ms)
         if assignment is None:
             return Reason.NO_PLAN, f"{subscriber.id} had no wallet at that time"
-        plan = self._catalogue.plan(assignment.plan, at_ms)
+        member = self._member(subscriber, assignment.wallet)
+        sim.members[assignment.wallet] = member
+        found = self.payer_of(subscriber, assignment, member, at_ms)
+        if isinstance(found, Payer):
+            sim.payer = found
+        return found
+
+    def payer_of(
+        self, subscriber: Subscriber, assignment: Assignment, member: Member[Any], at_ms: int
+    ) -> Payer | Unpaid:
+        """Who pays by an assignment, as the member's subscription now stands."""
+        name, low_ms, high_ms = _plan_at(assignment, member, at_ms)
+        plan = self._catalogue.plan(name, at_ms)
         if plan is None:
-            return Reason.NO_PLAN, f'the catalogue has no plan "{assignment.plan}" in force at that time'
+            return Reason.NO_PLAN, f'the catalogue has no plan "{name}" in force at that time'
         tariff = self._catalogue.tariff(plan.tariff)
         if tariff.currency != assignment.currency:
             detail = (
                 f"tariff {plan.tariff} is in {tariff.currency}, wallet {assignment.wallet} in {assignment.currency}"
             )
             return Reason.CURRENCY_MISMATCH, detail
-        low_ms = max(assignment.from_ms, plan.effective_from_ms)
-        high_ms = min((other.from_ms for other in subscriber.assignments if other.from_ms > at_ms), default=FOR_EVER_MS)
-        high_ms = min(high_ms, self._catalogue.plan_until_ms(assignment.plan, at_ms) or FOR_EVER_MS)
-        sim.payer = self.made(sim, assignment, self.book(plan, tariff, assignment), low_ms, high_ms)
-        return sim.payer
+        low_ms = max(low_ms, assignment.from_ms, plan.effective_from_ms)
+        high_ms = min((other.from_ms for other in subscriber.assignments if other.from_ms > at_ms), default=high_ms)
+        high_ms = min(high_ms, self._catalogue.plan_until_ms(name, at_ms) or FOR_EVER_MS)
+        wallet = self._store.wallet_ref(subscriber.tenant, assignment.wallet)
+        return Payer(subscriber, assignment, self.book(plan, tariff, assignment), wallet, member, low_ms, high_ms)
 
-    def made(self, sim: Sim, assignment: Assignment, book: Book, low_ms: int, high_ms: int) -> Payer:
-        """A payer of these terms."""
-        member = self._member(sim, assignment.wallet)
-        wallet = self._store.wallet_ref(sim.subscriber.tenant, assignment.wallet)
-        return Payer(sim.subscriber, assignment, book, wallet, member, low_ms, high_ms)
-
-    def _member(self, sim: Sim, wallet: str) -> Member[Any]:
-        member = sim.members.get(wallet)
+    def _member(self, subscriber: Subscriber, wallet: str) -> Member[Any]:
+        key = self._store.member_key(self._store.wallet_ref(subscriber.tenant, wallet), subscriber.id)
+        member = self._members.get(key)
         if member is None:
-            tenant = sim.subscriber.tenant
-            key = self._store.member_key(self._store.wallet_ref(tenant, wallet), sim.subscriber.id)
-            member = self._members.get(key)
-            if member is None:
-                member = self._members[key] = Member(key)
-            sim.members[wallet] = member
+            member = self._members[key] = Member(key)
         return member
 
     def book(self, plan: Plan, tariff: Tariff, assignment: Assignment) -> Book:
@@ -153,3 +170,18 @@ class Sims:
         if book is None:
             book = self._books[key] = Book(plan, tariff, zone, self._catalogue.digest[:4].hex())
         return book
+
+
+def _plan_at(assignment: Assignment, member: Member[Any], at_ms: int) -> tuple[str, int, int]:
+    """The plan of usage at a time, and from when to when at least: the subscription's own, else the one assigned."""
+    live = member.subscription
+    subscription = live.subscription if live is not None else None
+    if subscription is None or subscription.assigned_ms < assignment.from_ms:
+        return assignment.plan, 0, FOR_EVER_MS
+    edges = [
+        subscription.assigned_ms,
+        *(edge for from_ms, until_ms, _ in subscription.past for edge in (from_ms, until_ms)),
+    ]
+    low_ms = max((edge for edge in edges if edge <= at_ms), default=0)
+    high_ms = min((edge for edge in edges if edge > at_ms), default=FOR_EVER_MS)
+    return live.plan_at(at_ms) or assignment.plan, low_ms, high_ms

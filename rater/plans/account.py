@@ -45,6 +45,8 @@ class Account(msgspec.Struct, frozen=True):
     #: Capacity bought beside what the plan includes.
     bought: Capacity = Capacity()
     has_payment_details: bool = False
+    #: What was paid of the present period's fee, and so at most is given back; None: all of it.
+    paid_nanos: int | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):

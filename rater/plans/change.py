@@ -60,9 +60,14 @@ class ChangePreview(msgspec.Struct, frozen=True):
 
 def preview_change(account: Account, new: Plan, asked_ms: int, volume: int | None = None) -> ChangePreview:
     """What a change to a plan, or to another volume of the same, would mean if it were asked for now."""
+    direction = direction_of(account.plan, new, account.volume, volume)
+    return preview_at(account, new, asked_ms, _when_ms(account, direction, asked_ms), volume)
+
+
+def preview_at(account: Account, new: Plan, asked_ms: int, when_ms: int, volume: int | None = None) -> ChangePreview:
+    """What a change means that takes effect at an instant, whatever the terms of the plan that is left say of it."""
     old = account.plan
     direction = direction_of(old, new, account.volume, volume)
-    when_ms = _when_ms(account, direction, asked_ms)
     periods = _periods_after(account, new, when_ms)
     fee_nanos, next_fee = _fees(new, periods, when_ms, volume)
     refund_nanos = _refund_nanos(account, when_ms)
@@ -156,7 +161,8 @@ def _refund_nanos(account: Account, when_ms: int) -> int:
     period = periods.period_at(when_ms) if periods is not None else None
     if old.leaving.refund == "none" or period is None or not fee_nanos or (period.index and period.start_ms == when_ms):
         return 0
-    return prorated_nanos(fee_nanos, "days-after", period, when_ms, account.zone, old.currency)
+    share_nanos = prorated_nanos(fee_nanos, "days-after", period, when_ms, account.zone, old.currency)
+    return share_nanos if account.paid_nanos is None else min(share_nanos, account.paid_nanos)
 
 
 def _unused(account: Account, when_ms: int) -> tuple[tuple[Left, ...], tuple[Left, ...]]:

@@ -12,7 +12,8 @@ from fractions import Fraction
 import msgspec
 
 from rater.plans.model import Allowance, Match
-from schemas.usage import Direction, Service, Usage
+from schemas.shape import Shaped
+from schemas.usage import Direction, Service
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -25,7 +26,7 @@ class Use(msgspec.Struct, frozen=True):
     to: frozenset[str] = frozenset()
 
 
-def use_of(usage: Usage, zones: Mapping[str, tuple[str, ...]], country: str = "", destination: str = "") -> Use:
+def use_of(usage: Shaped, zones: Mapping[str, tuple[str, ...]], country: str = "", destination: str = "") -> Use:
     """A usage as allowances see it, by the zones of its tariff.
 
     `country` and `destination` are where the subscriber is and where it goes, as rating found them where the event

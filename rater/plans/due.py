@@ -54,19 +54,27 @@ def goes_on(validity: Validity, available_nanos: int) -> bool:
 
 
 def period_fee(
-    plan: Plan, periods: Periods, index: int, assigned_ms: int, first_usage_ms: int | None, volume: int | None = None
+    plan: Plan,
+    periods: Periods,
+    index: int,
+    assigned_ms: int,
+    first_usage_ms: int | None,
+    volume: int | None = None,
+    *,
+    by_change: bool = False,
 ) -> Due | None:
-    """The fee of a billing period of an account that came to the plan by itself; None where none is due in it.
+    """The fee of a billing period; None where none is due in it.
 
-    The fee may start later than the periods: within one it is shared as the plan prorates a first period. What a
-    change to the plan costs is in its preview.
+    The fee may start later than the periods: within one it is shared as the plan prorates a first period, or, with
+    the assignment of an account that came `by_change` from another plan, as it prorates a change.
     """
     starts = (plan.recurring.starts if plan.recurring else None) or plan.billing.starts
     since_ms, period, fee_nanos = starts.of(assigned_ms, first_usage_ms), periods.period(index), plan.fee_nanos(volume)
     if not fee_nanos or since_ms is None or since_ms >= period.end_ms:
         return None
     at_ms = max(since_ms, period.start_ms)
-    share_nanos = prorated_nanos(fee_nanos, plan.proration.first, period, at_ms, periods.zone, plan.currency)
+    method = plan.proration.change if by_change and since_ms == assigned_ms else plan.proration.first
+    share_nanos = prorated_nanos(fee_nanos, method, period, at_ms, periods.zone, plan.currency)
     return Due(at_ms, share_nanos)
 
 

@@ -162,13 +162,27 @@ class Plan(msgspec.Struct, frozen=True):
     scale: Scale | None = None
     refills: tuple[Refill, ...] = ()
     addons: tuple[AddOn, ...] = ()
-    floor_nanos: int = 0
+    #: Paid from a wallet: how far it goes, negative is credit. None: the plan leaves the wallet's floor where it is.
+    floor_nanos: int | None = None
     #: Settled by invoice: how much may be open; None without a limit.
     invoice_limit_nanos: int | None = None
+    #: A depleted wallet stops the subscriber even where an allowance has something left.
+    positive_balance: bool = False
     capacity: Capacity = Capacity()
     actions: frozenset[Action] = ACTIONS_OFFERED
     leaving: Leaving = Leaving()
     joining: Joining = Joining()
+
+    @property
+    def has_life(self) -> bool:
+        """Whether a subscription to it begins, costs, grants or ends anything by itself."""
+        terms = (self.recurring, self.scale, self.allowances, self.activation_nanos, self.validity)
+        return (
+            any(terms)
+            or self.settlement == "invoice"
+            or self.floor_nanos is not None
+            or (self.leaving.migrate_from_ms > 0)
+        )
 
     def takes(self, volume: int | None) -> bool:
         """Whether this is a choice of volume (its place on the scale) for the plan; without a scale, none is."""

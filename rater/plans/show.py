@@ -62,8 +62,10 @@ def _fees(plan: Plan) -> Iterator[Row]:
     if plan.settlement == "invoice":
         limit = plan.invoice_limit_nanos
         yield "limit", "none" if limit is None else f"{_money(plan, limit)} open"
-    elif plan.floor_nanos:
+    elif plan.floor_nanos is not None:
         yield "floor", _money(plan, plan.floor_nanos)
+    if plan.positive_balance:
+        yield "balance", "must be positive, whatever allowances have left"
 
 
 def _fee_start(plan: Plan, billing: Billing) -> str:

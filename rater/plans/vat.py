@@ -15,7 +15,11 @@ from rater.errors import CatalogueError
 from rater.geo import is_country
 from rater.money import MoneyError, parse_price
 
+#: Where the table stands in a catalogue's folder.
+VAT_FILE: Final = "vat.csv"
 _COLUMNS: Final = ["country", "percent", "effective_from"]
+#: A table without rates.
+EMPTY: Final = ",".join(_COLUMNS)
 
 
 class VatRates:
@@ -23,6 +27,11 @@ class VatRates:
 
     def __init__(self, rates: Mapping[str, Sequence[tuple[date, Fraction]]]) -> None:
         self._rates = {country: sorted(found, key=lambda rate: rate[0]) for country, found in rates.items()}
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """The countries that have a rate."""
+        return tuple(sorted(self._rates))
 
     def percent(self, country: str, on: date) -> Fraction:
         """The rate in force on the day of the invoice.

@@ -40,6 +40,10 @@ class ChargePart(msgspec.Struct, frozen=True, gc=False):
     amount_nanos: int
     tax_category: str
     explanation: tuple[str, ...]
+    #: The allowance that gave it, how many of its parts, and what it has left then; the tariff charges nothing.
+    allowance: str = ""
+    allowance_used: int = 0
+    allowance_left: int = 0
 
 
 class Charge(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ import msgpack
 
 from rater.errors import WalletError
 from rater.money import NANOS
-from rater.wallet.entry import HOLDS, Answer, Debit, Decision, Entry, Head, Kind, Stale
+from rater.wallet.entry import HOLDS, Answer, Debit, Decision, Entry, Head, Kind, Outcome, Stale, Steps
 from rater.wallet.member import VALUES
 from schemas.fates import Fate, Reason
 
@@ -27,11 +27,14 @@ _TOLD: Final = struct.Struct("<HqIBII").pack
 _VERDICT: Final = struct.Struct("<BBHIHIHIbIHqIBII8s12s4sB")
 _WALLET_BYTES_MAX: Final = 255
 _WALLET: Final = struct.Struct("<3sIbIIbIIHBI")
+_LOW: Final = struct.Struct("<IbI")
 
 _FATES = (Fate.RATED, Fate.REFUSED)
 _REASONS = {int(reason): reason for reason in Reason}
 _FREE: Final = 256
 _UNCOUNTED: Final = 512
+_ALLOWED: Final = 1024
+_COVER_BYTES: Final = struct.Struct("<H")
 #: What may be charged ahead of an event within one call and still be told in an int64.
 _AHEAD_MAX: Final = 2**63 - 1
 
@@ -91,14 +94,17 @@ def _pack_group(
         units, nanos = divmod(amount, NANOS)
         head = _TOLD(place, ahead if ahead <= _AHEAD_MAX else 0, units & 0xFFFFFFFF, units >> 32, nanos, event.version)
         counters = event.counters
-        told.append(head + event.marks + tail + (VALUES[len(counters)](*counters) if counters else b""))
+        cover = event.cover
+        packed = head + event.marks + tail + (VALUES[len(counters)](*counters) if counters else b"")
+        told.append(packed + _pack_cover(cover) if cover else packed)
         member_of.append(member.place + 1)
         causes.append(event.cause)
         ahead += amount
-        if event.refuse or event.free or event.uncounted or event.sessions:
-            # Free usage only matters where somebody is held, and then nothing is charged at once.
+        if event.refuse or event.free or event.uncounted or event.sessions or event.allowed:
+            # Free usage, and what allowances pay, only matter where somebody is held: then nothing is charged at once.
             is_plain = is_plain and not (event.refuse or event.uncounted or event.sessions)
-            flags.append(event.refuse + _FREE * event.free + (flag or _UNCOUNTED * event.uncounted))
+            flag = flag or _UNCOUNTED * event.uncounted
+            flags.append(event.refuse + _FREE * event.free + flag + _ALLOWED * event.allowed)
             sessions.append([(use.field, str(use.before), str(use.after)) for use in event.sessions] or 0)
         else:
             flags.append(flag)
@@ -122,10 +128,40 @@ def pack_commands(entries: Sequence[Entry], now_ms: int, epoch: int) -> bytes:
         items.append(
             (entry.kind, wallet, member, entry.subscriber_version, entry.identity,
              told + bytes([len(name)]) + name, entry.cause, entry.currency, *divmod(entry.amount_nanos, NANOS),
-             bits, entry.hold, entry.note, *divmod(entry.floor_nanos, NANOS), entry.news)
+             bits, entry.hold, entry.note, *divmod(entry.floor_nanos, NANOS), entry.news, _pack_steps(entry.steps))
         )  # fmt: skip
     packed: bytes = msgpack.packb((now_ms, epoch, list(wallets), list(members), items), use_bin_type=False)
     return packed
+
+
+def _pack_steps(steps: Steps | None) -> tuple[bytes, Any, Any] | int:
+    if steps is None:
+        return 0
+    return steps.before, _pack_outcome(steps.paid), steps.unpaid is not None and _pack_outcome(steps.unpaid)
+
+
+def _pack_outcome(outcome: Outcome) -> tuple[Any, ...]:
+    due_ms = -1 if outcome.due_ms is None else outcome.due_ms
+    # `false` and not nil: a hole would end the list for Lua's unpack.
+    floor = (False, False) if outcome.floor_nanos is None else divmod(outcome.floor_nanos, NANOS)
+    bits = sum(HOLDS[name] for name in outcome.hold.split(",") if name)
+    return (outcome.upon, outcome.document, bits, outcome.reason, due_ms, int(outcome.waits), *floor, outcome.news)
+
+
+def _pack_cover(cover: bytes) -> bytes:
+    """Behind the counters, 8 bytes each: padded so that the rest over 8 is 1, its length at the very end."""
+    padding = bytes((-1 - len(cover)) % 8)
+    return cover + padding + _COVER_BYTES.pack(len(cover))
+
+
+def _unpack_tail(tail: bytes) -> tuple[tuple[int, ...], bytes]:
+    """The counters before, and what allowances gave."""
+    cover, size = b"", len(tail)
+    if size % 8:
+        (length,) = _COVER_BYTES.unpack_from(tail, size - _COVER_BYTES.size)
+        size -= _COVER_BYTES.size + length + (-1 - length) % 8
+        cover = tail[size : size + length]
+    return (struct.unpack_from(f"<{size // 8}q", tail) if size else ()), cover
 
 
 def _hold_bits(entry: Entry) -> int:
@@ -178,6 +214,7 @@ def unpack_verdict(packed: bytes, *, known: bool, outdated: bool = False) -> Dec
     (fate, reason, epoch, n, n_high, ms, ms_high, units, units_high, nanos, place, ahead, charged, charged_high,
      charged_nanos, version, fingerprint, token, catalogue, name_bytes) = _VERDICT.unpack_from(packed)  # fmt: skip
     end = _VERDICT.size + name_bytes
+    counters, cover = _unpack_tail(packed[end:])
     return Decision(
         known=known,
         fate=_FATES[fate],
@@ -191,17 +228,22 @@ def unpack_verdict(packed: bytes, *, known: bool, outdated: bool = False) -> Dec
         fingerprint=fingerprint,
         token=token,
         catalogue=catalogue,
-        counters=struct.unpack(f"<{(len(packed) - end) // 8}q", packed[end:]) if len(packed) > end else (),
+        counters=counters,
         subscriber_version=version,
         outdated=outdated,
+        cover=cover,
     )
 
 
-def unpack_wallet(packed: bytes) -> tuple[str, int, int, int, int, int]:
-    """Currency, balance and floor in nanos, n, holds and status version of a wallet."""
-    (currency, units, units_high, nanos, floor, floor_high, floor_nanos, n, n_high, holds, version) = _WALLET.unpack(
-        packed
+def unpack_wallet(packed: bytes) -> tuple[str, int, int, int, int, int, int | None]:
+    """Currency, balance and floor in nanos, n, holds, status version and threshold of a wallet."""
+    (currency, units, units_high, nanos, floor, floor_high, floor_nanos, n, n_high, holds, version) = (
+        _WALLET.unpack_from(packed)
     )
     balance = (units + (units_high << 32)) * NANOS + nanos
     floor_all = (floor + (floor_high << 32)) * NANOS + floor_nanos
-    return currency.decode(), balance, floor_all, n + (n_high << 32), holds, version
+    low = None
+    if len(packed) > _WALLET.size:
+        low_units, low_units_high, low_nanos = _LOW.unpack_from(packed, _WALLET.size)
+        low = (low_units + (low_units_high << 32)) * NANOS + low_nanos
+    return currency.decode(), balance, floor_all, n + (n_high << 32), holds, version, low

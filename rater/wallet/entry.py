@@ -32,6 +32,10 @@ class Kind(IntEnum):
     LEAVE = 9
     #: Changes nothing: its `news` goes out once, in order with the wallet's.
     NOTE = 10
+    #: A step of a subscriber's subscription: its fee (or what is given back) and its new state, all or nothing.
+    PLAN = 11
+    #: The wallet is low from so much available down; a note "none" takes the threshold away.
+    THRESHOLD = 12
 
 
 #: The holds a wallet or subscriber can have, as bits. `parent` is set on members of a held wallet.
@@ -41,6 +45,34 @@ HOLDS = {"balance": 1, "expired": 2, "payment": 4, "operator": 8, "fraud": 16, "
 def hold_names(bits: int) -> tuple[str, ...]:
     """The names of the set bits, in the order of `HOLDS`."""
     return tuple(name for name, bit in HOLDS.items() if bits & bit)
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What becomes of a subscriber by a step of its subscription."""
+
+    #: What its events are rated upon from then on, see `Member.upon`.
+    upon: bytes
+    #: Its subscription.
+    document: bytes
+    #: The holds `expired` and `payment` as they then are ("payment"), and the reason a crossing is said to have.
+    hold: str
+    reason: str
+    #: When the next step is due by time; None: never.
+    due_ms: int | None
+    #: Whether it waits for money: a refill makes it due at once.
+    waits: bool = False
+    #: Where the wallet's floor goes; None: it stays.
+    floor_nanos: int | None = None
+    news: tuple[bytes, ...] = ()
+
+
+class Steps(msgspec.Struct, frozen=True, gc=False):
+    """The two ways a step can go. Without `unpaid` a fee that cannot be paid refuses all of it."""
+
+    #: The member as it was worked out upon; another in the shard makes the entry stale.
+    before: bytes
+    paid: Outcome
+    unpaid: Outcome | None = None
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +99,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     note: str = ""
     #: Goes to the outbox in the same call if the entry is carried out (`rater.wallet.news` packs it).
     news: tuple[bytes, ...] = ()
+    #: PLAN: what is to come about; `amount_nanos` is negative where money is given back.
+    steps: Steps | None = None
 
 
 class WalletRef:
@@ -126,6 +160,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     subscriber_version: int = 0
     #: The member's state that came with the call is not what the shard has, though it did not matter for this event.
     outdated: bool = False
+    #: The plan and what its allowances gave (rater/pipeline/cover.py); empty without such a plan.
+    cover: bytes = b""
 
 
 class Stale(msgspec.Struct, frozen=True, gc=False):
@@ -177,6 +213,10 @@ class Debit(msgspec.Struct, gc=False, eq=False):
     free: bool = False
     #: Rated without counting: only a decision that moves no counters may be made (a repeat, a refusal).
     uncounted: bool = False
+    #: The plan and what its allowances give, as the verdict keeps it (rater/pipeline/cover.py); empty without one.
+    cover: bytes = b""
+    #: Whether an allowance gives something.
+    allowed: bool = False
     #: Charged at once with others of its wallet, as told by `place` and `ahead_nanos`, what was charged between.
     head: Head | None = None
     place: int = 0
@@ -213,4 +253,5 @@ class Debit(msgspec.Struct, gc=False, eq=False):
             catalogue=self.marks[20:],
             counters=self.counters,
             subscriber_version=self.version,
+            cover=self.cover,
         )

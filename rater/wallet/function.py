@@ -15,7 +15,7 @@ VERSION = 3
 LIBRARY = f"rater_{VERSION}"
 
 #: In the order in which they are joined: each uses what those before it define.
-FILES = ("money", "state", "holds", "usage", "commands", "functions")
+FILES = ("money", "state", "holds", "usage", "plans", "commands", "functions")
 _FOLDER = Path(__file__).with_name("lua")
 
 

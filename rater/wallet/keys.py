@@ -3,6 +3,9 @@
 {s17}:meta                     epoch, generations of the verdict memory
 {s17}:w:<tenant>/<wallet>      the wallet, packed
 {s17}:b:<tenant>/<wallet>/<s>  one member: assignment version, holds, counters, packed
+{s17}:p:<tenant>/<wallet>/<s>  its subscription, JSON
+{s17}:t                        what is due by time: "<tenant>/<wallet>/<s>", by Unix ms
+{s17}:u:<tenant>/<wallet>      its members whose subscriptions wait for money
 {s17}:m:<tenant>/<wallet>      its members' names, in order (for paging)
 {s17}:v:<generation>           identity -> verdict
 {s17}:x:<generation>           session counters
@@ -29,6 +32,11 @@ def shard_of(tenant: str, wallet: str, shards: int) -> int:
 def tag(shard: int) -> str:
     """The hash tag that all keys of the shard begin with."""
     return f"{{s{shard}}}"
+
+
+def document_key(member_key: bytes) -> bytes:
+    """The key of a member's subscription."""
+    return member_key.replace(b":b:", b":p:", 1)
 
 
 async def values_of(redis: Any, keys: Sequence[str] | Sequence[bytes]) -> list[bytes | None]:

@@ -5,6 +5,7 @@ workers read. A worker rates an event upon the counters it believes in and tells
 and after; the call compares bytes. So a worker that is wrong is told so, and two workers on one SIM are still exact.
 
     <IBIB   assignment version, holds, status version, active
+    <IB     steps of its subscription so far, whether an allowance covers it
     H       how many counters
     q...    their values
     text    their keys, joined by NUL
@@ -15,22 +16,25 @@ from __future__ import annotations
 import struct
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 _HEAD: Final = struct.Struct("<IBIB")
 HEAD_BYTES: Final = _HEAD.size
+_TERMS: Final = struct.Struct("<IB")
 #: Counters of periods that began before this are dropped: a cycle of 31 days and events 90 days late.
 COUNTER_DAYS: Final = 125
 _DAY_S: Final = 86_400
 _NO_MEMBER: Final = bytes(HEAD_BYTES)
+_NO_TERMS: Final = bytes(_TERMS.size)
 #: Counters of one member at most; every network of the world in one cycle is fewer. Events under way keep 50 kB then.
 COUNTERS_MAX: Final = 1024
 #: Pack so many counter values; most members have one to four.
 VALUES: Final = [struct.Struct(f"<{count}q").pack for count in range(256)]
 _COUNTED_VALUES: Final = [struct.Struct(f"<H{count}q").pack for count in range(COUNTERS_MAX + 1)]
 _COUNT: Final = struct.Struct("<H")
-_VALUES_AT: Final = HEAD_BYTES + _COUNT.size
+_TERMS_END: Final = HEAD_BYTES + _TERMS.size
+_VALUES_AT: Final = _TERMS_END + _COUNT.size
 
 Event = TypeVar("Event")
 
@@ -47,7 +51,9 @@ class Member(Generic[Event]):
         "__weakref__",
         "_head",
         "_keys",
+        "_terms",
         "counters",
+        "is_covered",
         "is_held",
         "key",
         "last",
@@ -56,6 +62,8 @@ class Member(Generic[Event]):
         "place",
         "sessions",
         "state",
+        "steps",
+        "subscription",
         "version",
     )
 
@@ -70,6 +78,8 @@ class Member(Generic[Event]):
         self.mark: object = None
         self.place = 0
         self.last = -1
+        #: Its subscription after `steps` steps, where it has one (rater/pipeline/sims.py looks it up).
+        self.subscription: Any = None
         self.learn(state)
 
     def learn(self, state: bytes) -> None:
@@ -80,6 +90,10 @@ class Member(Generic[Event]):
         self.is_held = holds != 0
         self.counters = counters_of(state)
         self._head = (state or _NO_MEMBER)[:HEAD_BYTES]
+        self._terms = state[HEAD_BYTES:_TERMS_END] or _NO_TERMS
+        #: How many steps its subscription has had, 0 without one; and whether an allowance covers it.
+        self.steps, covered = _TERMS.unpack(self._terms)
+        self.is_covered = covered == 1
         self._keys = state[_VALUES_AT + 8 * len(self.counters) :] if self.counters else b""
 
     def settle(self, event: Event) -> None:
@@ -90,6 +104,16 @@ class Member(Generic[Event]):
         elif event in pending:
             pending.remove(event)
 
+    @property
+    def upon(self) -> bytes:
+        """What its events are rated upon: all but what the function decides by itself."""
+        return self.state[HEAD_BYTES:]
+
+    def uncover(self) -> None:
+        """With the next event its allowances are used up, so that an empty wallet holds it."""
+        self.is_covered = False
+        self._terms = _TERMS.pack(self.steps, 0)
+
     def advance(self, keys: Sequence[str], after: Sequence[int], now_ms: int) -> bytes:
         """Count an event: each counter becomes what it is after it. Answers the member's state after it."""
         counters = self.counters
@@ -98,7 +122,7 @@ class Member(Generic[Event]):
         if len(counters) != count:
             counters = self._begin(keys, now_ms)
             count = len(counters)
-        self.state = state = self._head + _COUNTED_VALUES[count](count, *counters.values()) + self._keys
+        self.state = state = self._head + self._terms + _COUNTED_VALUES[count](count, *counters.values()) + self._keys
         return state
 
     def has_room(self, keys: Sequence[str], now_ms: int) -> bool:
@@ -117,14 +141,22 @@ class Member(Generic[Event]):
 
 def counters_of(state: bytes) -> dict[str, int]:
     """The counters in a packed member."""
-    if len(state) <= HEAD_BYTES:
+    if len(state) <= _TERMS_END:
         return {}
-    (count,) = _COUNT.unpack_from(state, HEAD_BYTES)
+    (count,) = _COUNT.unpack_from(state, _TERMS_END)
     if not count:
         return {}
     values = struct.unpack_from(f"<{count}q", state, _VALUES_AT)
     keys = state[_VALUES_AT + 8 * count :].decode().split("\0")
     return dict(zip(keys, values, strict=True))
+
+
+def pack_upon(steps: int, covered: bool, counters: Mapping[str, int]) -> bytes:
+    """What a member's events are rated upon, as `Member.upon` has it."""
+    if not counters:
+        return _TERMS.pack(steps, covered)
+    values = _COUNTED_VALUES[len(counters)](len(counters), *counters.values())
+    return _TERMS.pack(steps, covered) + values + "\0".join(counters).encode()
 
 
 def head_of(state: bytes) -> tuple[int, int, int, int]:

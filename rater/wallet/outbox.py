@@ -16,7 +16,7 @@ import msgpack
 
 from rater.errors import WalletError
 from rater.identity import identity
-from rater.money import NANOS, parse_nanos
+from rater.money import NANOS, format_nanos, parse_nanos
 from rater.wallet.command import carry_out
 from rater.wallet.entry import Kind, hold_names
 from rater.wallet.keys import tag
@@ -173,9 +173,19 @@ def _journal(
     )
 
 
+def _low(
+    sort: str, tenant: str, wallet: str, units: int, nanos: int, low: int, low_nanos: int, currency: str, epoch: int,
+    n: int, cause: str, now_ms: int,
+) -> Notice:  # fmt: skip
+    available, threshold = units * NANOS + nanos, low * NANOS + low_nanos
+    data = {"available": format_nanos(available), "threshold": format_nanos(threshold), "currency": currency}
+    return Notice(f"low-{wallet}-{epoch}.{n}", sort, tenant, now_ms, wallet=wallet, data=data | {"cause": cause})
+
+
 _READERS: Final[dict[str, Callable[..., Event]]] = {
     "L": _lifecycle,
     "J": _journal,
+    "W": _low,
     NOTICE: read_notice,
     ONWARD: read_onward,
 }

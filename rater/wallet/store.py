@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,13 @@ class WalletState:
     n: int
     holds: tuple[str, ...]
     status_version: int
+    #: It is low when so much is available, or less; None: it has no threshold.
+    threshold_nanos: int | None = None
+
+    @property
+    def available_nanos(self) -> int:
+        """What may be spent."""
+        return self.balance_nanos - self.floor_nanos
 
 
 @dataclass(frozen=True)
@@ -254,15 +261,14 @@ class WalletStore:
 
     async def wallet(self, tenant: str, wallet: str) -> WalletState | None:
         """A wallet as it stands, or None."""
-        return (await self.wallets(tenant, [wallet]))[0]
+        packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:w:{tenant}/{wallet}")
+        return _state(tenant, wallet, packed)
 
-    async def wallets(self, tenant: str, wallets: Sequence[str]) -> list[WalletState | None]:
-        """Any number of wallets as they stand, in one round trip; None where there is none."""
-        keys = [self.wallet_ref(tenant, wallet).key for wallet in wallets]
-        return [
-            _wallet_state(tenant, wallet, packed)
-            for wallet, packed in zip(wallets, await values_of(self._redis, keys), strict=True)
-        ]
+    async def wallets(self, refs: Iterable[WalletRef]) -> list[WalletState | None]:
+        """Wallets as they stand, each None where there is none."""
+        wanted = list(refs)
+        states = await values_of(self._redis, [ref.key for ref in wanted])
+        return [_state(ref.tenant, ref.name, packed) for ref, packed in zip(wanted, states, strict=True)]
 
     async def member(self, tenant: str, wallet: str, subscriber: str) -> MemberState | None:
         """A subscriber as its wallet's shard knows it, or None."""
@@ -271,6 +277,15 @@ class WalletStore:
             return None
         assigned, holds, version, active = head_of(packed)
         return MemberState(subscriber, assigned, hold_names(holds), version, bool(active), counters_of(packed))
+
+    async def documents(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Subscriptions by key."""
+        return await values_of(self._redis, keys)
+
+    async def remembered(self, tenant: str, wallet: str, digest: bytes) -> Decision | None:
+        """What was decided on a command."""
+        packed = await self._redis.hget(f"{tag(self.shard_of(tenant, wallet))}:k", digest)
+        return unpack_verdict(packed, known=True) if packed is not None else None
 
     async def member_states(self, keys: Sequence[bytes]) -> list[bytes]:
         """The packed states of members, by key; empty where there is none."""
@@ -286,11 +301,11 @@ class WalletStore:
             start = "(" + names[-1].decode()
 
 
-def _wallet_state(tenant: str, wallet: str, packed: bytes | None) -> WalletState | None:
+def _state(tenant: str, wallet: str, packed: bytes | None) -> WalletState | None:
     if packed is None:
         return None
-    currency, balance, floor, n, holds, version = unpack_wallet(packed)
-    return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version)
+    currency, balance, floor, n, holds, version, threshold = unpack_wallet(packed)
+    return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version, threshold)
 
 
 def _in_turn(page: Sequence[list[Debit]], behind: set[bytes]) -> list[list[Debit]]:

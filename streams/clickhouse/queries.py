@@ -133,14 +133,21 @@ async def wallet_page(
         epoch, n, cause = f"{before.epoch:d}", f"{before.n:d}", quote(before.cause)
         older = f"WHERE epoch < {epoch} OR (epoch = {epoch} AND (n < {n} OR (n = {n} AND cause < {cause}))) "
     return await clickhouse.query(
-        "SELECT epoch, n, kind, cause, amount_nanos, balance_after_nanos, occurred_ms FROM ("  # noqa: S608 - quoted
-        "SELECT epoch, n, kind, concat(source, '/', id) AS cause, amount_nanos, balance_after_nanos, occurred_ms "
+        "SELECT epoch, n, kind, cause, note, amount_nanos, balance_after_nanos, occurred_ms FROM ("  # noqa: S608 - quoted
+        "SELECT epoch, n, kind, concat(source, '/', id) AS cause, note, amount_nanos, balance_after_nanos, occurred_ms "
         f"FROM wallet_entries FINAL {where} UNION ALL "
-        "SELECT epoch, n, 'usage' AS kind, concat(source, '/', id) AS cause, sum(charged_nanos) AS amount_nanos, "
-        "min(balance_after_nanos) AS balance_after_nanos, max(rated_ms) AS occurred_ms "
+        "SELECT epoch, n, 'usage' AS kind, concat(source, '/', id) AS cause, '' AS note, "
+        "sum(charged_nanos) AS amount_nanos, min(balance_after_nanos) AS balance_after_nanos, "
+        "max(rated_ms) AS occurred_ms "
         f"FROM rated_records FINAL {where} AND fate = 'rated' GROUP BY epoch, n, source, id"
         f") {older}ORDER BY epoch DESC, n DESC, cause DESC LIMIT {count:d}"
     )
+
+
+def change_nanos(row: Row) -> int:
+    """What a line of a wallet's history changed: negative where money went."""
+    takes = row["kind"] in ("usage", "debit", "force", "plan")
+    return -int(row["amount_nanos"]) if takes else int(row["amount_nanos"])
 
 
 class FirstVerdict(NamedTuple):

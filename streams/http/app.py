@@ -25,7 +25,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rater.errors import PartsError, RaterError
-from streams.http import catalogue, quotes, sims, usage, wallets
+from schemas import asyncapi
+from streams.http import calculator, catalogue, estimates, orders, plans, quotes, sims, usage, wallets
 from streams.http.desk import Desk
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm
 from streams.http.health import routes as health_routes
@@ -44,6 +45,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *wallets.ENDPOINTS,
     *sims.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *plans.ENDPOINTS,
+    *calculator.ENDPOINTS,
+    *orders.ENDPOINTS,
+    *estimates.ENDPOINTS,
 )
 
 #: A body that trickles in slower is given up.
@@ -66,6 +71,7 @@ def create_app(desk: Desk) -> Starlette:
     routes = [Route(path, _serve(desk, methods), methods=list(methods)) for path, methods in by_path.items()]
     described = document(ENDPOINTS, version("rater"))
     routes += _fixed("/v1/openapi.json", _encode(described), JSON)
+    routes += _fixed("/v1/asyncapi.json", _encode(asyncapi.document()), JSON)
     routes += _fixed("/v1/docs", page(described), "text/html; charset=utf-8")
     routes += health_routes(desk)
     return Starlette(routes=routes, exception_handlers={HTTPException: _not_routed, Exception: _fault})

@@ -151,6 +151,8 @@ class HistoryEntry(msgspec.Struct):
     number: str
     kind: str
     cause: str
+    #: What a person or a plan said of it.
+    note: str
     amount: Money
     balance_after: Money
     at: datetime

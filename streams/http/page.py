@@ -22,7 +22,8 @@ def page(document: dict[str, Any]) -> bytes:
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(info['title'])} API</title>",
         f"<style>{_STYLE}</style><h1>{escape(info['title'])} API {escape(info['version'])}</h1>",
         f"<p>{escape(info['description'])} Every call but this page and <code>/healthz</code>, <code>/readyz</code> "
-        "needs <code>Authorization: Bearer KEY</code>. For programs: <a href=openapi.json>openapi.json</a>.",
+        "needs <code>Authorization: Bearer KEY</code>. For programs: <a href=openapi.json>openapi.json</a>, and of the "
+        "topics <a href=asyncapi.json>asyncapi.json</a>.",
     ]
     for tag in document["tags"]:
         parts.append(f"<h2>{escape(tag['name'])}</h2>")

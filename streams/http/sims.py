@@ -42,7 +42,7 @@ async def add(call: Call[NewSim]) -> Sim:
     except WalletError as error:
         raise of_wallet(error) from error
     call.desk.engine.publisher.wake()
-    found = await _get(call, form.sim)
+    found = await find_sim(call, form.sim)
     if not _is_same(found, wanted):  # somebody else was quicker; who is known stays as it is
         raise conflict
     return await _shown(call, found, repeated=known is not None)
@@ -50,13 +50,13 @@ async def add(call: Call[NewSim]) -> Sim:
 
 async def show(call: Call[NoForm]) -> Sim:
     """A SIM as it stands."""
-    return await _shown(call, await _get(call, call.path["sim"]))
+    return await _shown(call, await find_sim(call, call.path["sim"]))
 
 
 async def move(call: Call[Move]) -> Sim:
     """Give a SIM another wallet, plan or account. Assignments are only ever added, so a repeat finds its own."""
     form, parts = call.form, call.desk.engine.parts
-    found = await _get(call, call.path["sim"])
+    found = await find_sim(call, call.path["sim"])
     last = found.assignments[-1]
     wallet = await find(call, form.wallet or last.wallet)
     account, plan = form.account or last.account, form.plan or last.plan
@@ -89,7 +89,7 @@ async def release(call: Call[NoForm]) -> Change:
 
 
 async def _change_holds(call: Call[Any], kind: str, hold: str, note: str = "") -> Change:
-    sim = await _get(call, call.path["sim"])
+    sim = await find_sim(call, call.path["sim"])
     present = sim.assignments[-1].wallet.encode()
     claimed, _ = await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, call.form, present)
     content = {
@@ -99,7 +99,8 @@ async def _change_holds(call: Call[Any], kind: str, hold: str, note: str = "") -
     return await change(call, msgspec.convert(content, WalletCommand))
 
 
-async def _get(call: Call[Any], sim: str) -> Subscriber:
+async def find_sim(call: Call[Any], sim: str) -> Subscriber:
+    """The SIM, if the key reaches it; another tenant's, another account's and none at all are the same answer."""
     found = await call.desk.engine.parts.directory.get(call.tenant, sim)
     # The directory's keys are made by joining names; one that is made to look like another tenant's finds nothing.
     if found is None or (found.tenant, found.id) != (call.tenant, sim) or not call.key.covers(_account(found)):

@@ -13,7 +13,7 @@ from rater.wallet.command import carry_out
 from rater.wallet.entry import Decision
 from rater.wallet.store import WalletState
 from schemas.commands import WalletCommand
-from streams.clickhouse.queries import WalletPlace, wallet_page
+from streams.clickhouse.queries import WalletPlace, change_nanos, wallet_page
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.forms import (
     Change,
@@ -107,7 +107,8 @@ async def history(call: Call[NoForm]) -> History:
             number=f"{row['epoch']}.{row['n']}",
             kind=row["kind"],
             cause=row["cause"],
-            amount=money((-1 if row["kind"] in ("usage", "debit", "force") else 1) * int(row["amount_nanos"])),
+            note=row["note"],
+            amount=money(change_nanos(row)),
             balance_after=money(int(row["balance_after_nanos"])),
             at=instant(int(row["occurred_ms"])),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,12 @@ versions:
   - {version: "2", effective_from: "2026-10-01T00:00", tariff: world, entitlements: [data, message]}
 """
 
+VAT = "country,percent,effective_from\nDE,19,2021-01-01\n"
+
 
 def _write(folder: Path, **files: str) -> Path:
-    contents = {"tariffs/world.yaml": TARIFF, "tariffs/data.csv": "where,price\nDE,0.01\n", "plans/payg.yaml": PLAN}
+    contents = {"tariffs/world.yaml": TARIFF, "tariffs/data.csv": "where,price\nDE,0.01\n", "plans/payg.yaml": PLAN,
+                "vat.csv": VAT}  # fmt: skip
     for path, text in {**contents, **files}.items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text)
@@ -71,7 +75,7 @@ def test_a_catalogue_is_rebuilt_from_its_sources(tmp_path: Path) -> None:
     assert again.tariff("world") == catalogue.tariff("world")
 
 
-@pytest.mark.parametrize("path", ["tariffs/world.yaml", "tariffs/data.csv", "plans/payg.yaml"])
+@pytest.mark.parametrize("path", ["tariffs/world.yaml", "tariffs/data.csv", "plans/payg.yaml", "vat.csv"])
 def test_another_text_is_another_catalogue(tmp_path: Path, path: str) -> None:
     before = Catalogue.load(_write(tmp_path)).digest
     (tmp_path / path).write_text((tmp_path / path).read_text() + "# a comment\n")
@@ -83,12 +87,23 @@ def test_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     broken = {
         "tariffs/world.yaml": TARIFF.replace("EUR", "EURO"),
         "plans/payg.yaml": PLAN.replace("prepaid", "postpaid"),
+        "vat.csv": VAT.replace("DE", "UK"),
     }
     with pytest.raises(CatalogueError) as error:
         Catalogue.load(_write(tmp_path, **broken))
 
     assert "EURO" in str(error.value)
     assert 'plans/payg.yaml:4: unknown settlement "postpaid"; write "prepaid"' in str(error.value)
+    assert 'vat.csv:2: "UK" is no ISO 3166-1 alpha-2 country' in str(error.value)
+
+
+def test_vat_is_that_of_the_folders_table_and_none_without_one(tmp_path: Path) -> None:
+    catalogue = Catalogue.load(_write(tmp_path))
+    assert catalogue.vat.percent("DE", date(2026, 1, 1)) == 19
+    assert Catalogue.from_sources(catalogue.sources()).vat.countries == ("DE",)
+    (tmp_path / "vat.csv").unlink()
+    with pytest.raises(CatalogueError, match="no VAT rate for DE"):
+        Catalogue.load(tmp_path).vat.percent("DE", date(2026, 1, 1))
 
 
 def test_a_plan_whose_tariff_is_not_there_is_a_mistake(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 -- Everything that changes a wallet and is not usage. Each change takes a number and leaves a line in the journal.
 
-local CREATE, CREDIT, DEBIT, FORCE, HOLD, RELEASE, FLOOR, JOIN, LEAVE, NOTE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-local INSUFFICIENT, LIMIT = 4, 5
+local CREATE, CREDIT, DEBIT, FORCE, HOLD, RELEASE, FLOOR, JOIN, LEAVE, NOTE, PLAN, THRESHOLD = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 
 local function create(call, item)
   local wallet = item.wallet
@@ -11,6 +10,14 @@ local function create(call, item)
   local v = {fate = RATED, reason = 0, bu = 0, bn = 0, n = next_n(wallet)}
   check_floor(call, wallet, item.cause)
   return v
+end
+
+-- Subscriptions of the wallet that could not be paid, or have expired, are due again now that there is money.
+local function wake(call, wallet)
+  if redis.call('EXISTS', waiting_key(call.tag, wallet.tenant, wallet.name)) == 1 then
+    call.listed[#call.listed + 1] = {'ZADD', timers_key(call.tag), string.format('%.0f', call.now_ms),
+      wallet.tenant .. '/' .. wallet.name .. '/'}
+  end
 end
 
 local function move_money(call, item, v)
@@ -23,12 +30,13 @@ local function move_money(call, item, v)
   if item.kind ~= CREDIT then v.cu, v.cn = item.u, item.n end
   wallet.bu, wallet.bn, v.n = u, n, next_n(wallet)
   check_floor(call, wallet, item.cause)
+  if item.kind == CREDIT then wake(call, wallet) end
 end
 
 local function list_member(call, item, command, ...)
   local change = {command, members_key(call.tag, item.wallet.tenant, item.wallet.name), ...}
   change[#change + 1] = item.member.subscriber
-  call.joined[#call.joined + 1] = change
+  call.listed[#call.listed + 1] = change
 end
 
 local function join(call, item, v)
@@ -74,6 +82,11 @@ local function decide_command(call, item)  -- n 0: refused, or nothing was left 
   elseif kind == FLOOR then
     wallet.fu, wallet.fn, v.n = item.u, item.n, next_n(wallet)
     check_floor(call, wallet, item.cause)
+    wake(call, wallet)
+  elseif kind == THRESHOLD then
+    wallet.lu, wallet.ln, v.n = nil, nil, next_n(wallet)
+    if item.note ~= 'none' then wallet.lu, wallet.ln, wallet.is_low = item.u, item.n, false end
+    check_low(call, wallet, item.cause)
   elseif kind == JOIN then join(call, item, v)
   elseif kind == LEAVE then leave(call, item, v)
   elseif kind ~= CREATE and kind ~= NOTE and not change_holds(call, item, v) then return nil end

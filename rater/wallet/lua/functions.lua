@@ -48,11 +48,13 @@ local function answer_command(call, item)
     if item.kind ~= CREATE then return stale('no_wallet') end
     v = create(call, item)
   elseif item.currency ~= '' and item.currency ~= wallet.currency then return stale('currency')
+  elseif item.kind == PLAN then v = step_subscription(call, item)
   else v = decide_command(call, item) end
   if not v then return stale('assignment') end
+  if type(v) == 'string' then return v end
   if v.n and v.n > 0 then journal(call, item, v) end
   if v.fate == RATED then
-    for _, entry in ipairs(item.news) do call.outbox[#call.outbox + 1] = entry end
+    for _, entry in ipairs(v.news or item.news) do call.outbox[#call.outbox + 1] = entry end
   end
   local packed = verdict_of(call, v, item.told)
   call.kept[#call.kept + 1] = item.identity
@@ -70,10 +72,11 @@ local function apply(keys, args)
   for i, fields in ipairs(items) do
     local item, wallet, member = {}, nil, nil
     item.kind, wallet, member, item.version, item.identity, item.told, item.cause, item.currency, item.u, item.n,
-      item.bits, item.hold, item.note, item.floor_u, item.floor_n, item.news = unpack(fields)
+      item.bits, item.hold, item.note, item.floor_u, item.floor_n, item.news, item.step =
+      unpack(fields)
     item.wallet, item.member = wallets[wallet], members[member]
-    assert(item.u >= 0 or item.kind == FLOOR, 'negative amount')
-    assert(item.member or item.kind < JOIN or item.kind == NOTE, 'no subscriber')
+    assert(item.u >= 0 or item.kind == FLOOR or item.kind == PLAN, 'negative amount')
+    assert(item.member or item.kind < JOIN or item.kind == NOTE or item.kind == THRESHOLD, 'no subscriber')
     items[i], ids[i] = item, item.identity
   end
   call:remembered(call.tag .. ':k', ids, known, true)

@@ -15,9 +15,15 @@ local function cross(call, wallet, member, before, reason, cause)
     call.epoch, wallet.n, cause, call.now_ms}
 end
 
+local function holds_for(wallet, member)  -- an empty balance does not hold a member that an allowance covers
+  return member.covered and without(wallet.holds, BALANCE) or wallet.holds
+end
+
+local function parent_of(wallet, member) return holds_for(wallet, member) ~= 0 and PARENT or 0 end
+
 local function follow(call, wallet, member, reason, cause)  -- a member takes over whether its wallet is held
   local before = member.holds
-  local after = without(before, PARENT) + (wallet.holds ~= 0 and PARENT or 0)
+  local after = without(before, PARENT) + parent_of(wallet, member)
   if after == before then return end
   member.holds, member.dirty = after, true
   cross(call, wallet, member, before, reason, cause)
@@ -41,7 +47,8 @@ local function set_wallet_holds(call, wallet, holds, reason, cause)
   local before = wallet.holds
   if holds == before then return end
   wallet.holds, wallet.dirty = holds, true
-  if (before == 0) == (holds == 0) then return end
+  local others_before, others = without(before, BALANCE), without(holds, BALANCE)
+  if (before == 0) == (holds == 0) and (others_before == 0) == (others == 0) then return end
   cross(call, wallet, nil, before, reason, cause)
   -- Who joined in this very call is not listed yet: then all follow later.
   local cursor = wallet.joined and '' or page(call, wallet, '', INLINE, reason, cause)
@@ -50,7 +57,18 @@ local function set_wallet_holds(call, wallet, holds, reason, cause)
   end
 end
 
+local function check_low(call, wallet, cause)  -- one notice each time that it becomes low
+  local low = is_low(wallet)
+  if low and not wallet.is_low then
+    local u, n = sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn)
+    call.outbox[#call.outbox + 1] = {'W', 'wallet.low_balance', wallet.tenant, wallet.name, u, n, wallet.lu, wallet.ln,
+      wallet.currency, call.epoch, wallet.n, cause, call.now_ms}
+  end
+  wallet.is_low = low
+end
+
 local function check_floor(call, wallet, cause)  -- reaching the floor is the crossing, also when the floor moved
+  check_low(call, wallet, cause)
   local others = without(wallet.holds, BALANCE)
   local has_money = positive(sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn))
   set_wallet_holds(call, wallet, has_money and others or others + BALANCE, 'balance', cause)

@@ -34,7 +34,7 @@ Call.__index = Call
 
 local function open_call(tag, now_ms)
   local call = setmetatable({tag = tag, now_ms = now_ms, wallets = {}, members = {}, sessions = {}, outbox = {},
-    verdicts = {}, kept = {}, pending = {}, joined = {}, states = {}}, Call)
+    verdicts = {}, kept = {}, pending = {}, listed = {}, states = {}}, Call)
   local meta = redis.call('HMGET', tag .. ':meta', 'epoch', 'generation', 'oldest', 'dropped_before_ms')
   call.epoch = tonumber(meta[1] or 1)
   call.generation = tonumber(meta[2] or 0)
@@ -45,36 +45,61 @@ end
 
 local function wallet_key(tag, tenant, name) return tag .. ':w:' .. tenant .. '/' .. name end
 local function members_key(tag, tenant, name) return tag .. ':m:' .. tenant .. '/' .. name end
+local function waiting_key(tag, tenant, name) return tag .. ':u:' .. tenant .. '/' .. name end
+local function timers_key(tag) return tag .. ':t' end
+local function document_key(tag, tenant, name, subscriber)
+  return tag .. ':p:' .. tenant .. '/' .. name .. '/' .. subscriber
+end
 local function member_key(tag, tenant, name, subscriber)
   return tag .. ':b:' .. tenant .. '/' .. name .. '/' .. subscriber
 end
 
--- A wallet: currency, balance (units, nanos), floor (units, nanos), n, holds, status_version
-local WALLET = '<c3i5I4i5I4I6BI4'
+-- A wallet: currency, balance (units, nanos), floor (units, nanos), n, holds, status_version; and where it has one, the
+-- threshold at which it is low: so much (units, nanos), or less, available.
+local WALLET, WALLET_BYTES, LOW = '<c3i5I4i5I4I6BI4', 32, '<i5I4'
+
+local function is_low(w)
+  if not w.lu then return false end
+  local u, n = sub(w.bu, w.bn, w.fu, w.fn)
+  return not less(w.lu, w.ln, u, n)
+end
 
 local function read_wallet(tenant, name, packed)  -- no currency, no such wallet
   local w = {tenant = tenant, name = name}
   if packed then
     w.currency, w.bu, w.bn, w.fu, w.fn, w.n, w.holds, w.version = struct.unpack(WALLET, packed)
+    if #packed > WALLET_BYTES then w.lu, w.ln = struct.unpack(LOW, packed, WALLET_BYTES + 1) end
+    w.is_low = is_low(w)
   end
   return w
 end
 
--- A member: assignment version, holds, status_version, active (1/0); then its counters, which only their writers read.
+local function pack_wallet(w)
+  local packed = struct.pack(WALLET, w.currency, w.bu, w.bn, w.fu, w.fn, w.n, w.holds, w.version)
+  return w.lu and packed .. struct.pack(LOW, w.lu, w.ln) or packed
+end
+
+-- A member: assignment version, holds, status_version, active (1/0); then what its writers rate upon (`upon`): how many
+-- steps its subscription has had (4 bytes), whether an allowance covers it (1), and counters, which only they read.
 -- Assigned 0: never a member.
-local MEMBER, MEMBER_BYTES, HOLDS_AT = '<I4BI4B', 10, 5
+local MEMBER, MEMBER_BYTES, HOLDS_AT, COVERED_AT, TERMS_BYTES = '<I4BI4B', 10, 5, 5, 5
+
+local NO_TERMS = '\0\0\0\0\0'
+local function terms_of(upon) return upon == '' and NO_TERMS or string.sub(upon, 1, TERMS_BYTES) end
+
+local function set_upon(m, upon)
+  m.upon, m.covered = upon, string.byte(upon, COVERED_AT) == 1
+end
 
 local function read_member(subscriber, packed)
-  local m = {subscriber = subscriber, assigned = 0, holds = 0, version = 0, active = 0, counters = ''}
-  if packed then
-    m.assigned, m.holds, m.version, m.active = struct.unpack(MEMBER, packed)
-    m.counters = string.sub(packed, MEMBER_BYTES + 1)
-  end
+  local m = {subscriber = subscriber, assigned = 0, holds = 0, version = 0, active = 0}
+  if packed then m.assigned, m.holds, m.version, m.active = struct.unpack(MEMBER, packed) end
+  set_upon(m, packed and string.sub(packed, MEMBER_BYTES + 1) or '')
   return m
 end
 
 local function pack_member(m)
-  return struct.pack(MEMBER, m.assigned, m.holds, m.version, m.active) .. m.counters
+  return struct.pack(MEMBER, m.assigned, m.holds, m.version, m.active) .. m.upon
 end
 
 function Call:load_wallets(pairs_of_names)  -- {{tenant, name}, ...} -> {wallet, ...}
@@ -143,14 +168,14 @@ function Call:save()
   for key, w in pairs(self.wallets) do
     if w.dirty then
       states[#states + 1] = key
-      states[#states + 1] = struct.pack(WALLET, w.currency, w.bu, w.bn, w.fu, w.fn, w.n, w.holds, w.version)
+      states[#states + 1] = pack_wallet(w)
     end
   end
   for key, m in pairs(self.members) do
     if m.dirty then states[#states + 1] = key; states[#states + 1] = pack_member(m) end
   end
   chunked(states, 'MSET')
-  for _, change in ipairs(self.joined) do redis.call(unpack(change)) end
+  for _, change in ipairs(self.listed) do redis.call(unpack(change)) end
   local sessions = {}
   for field, s in pairs(self.sessions) do
     if s.dirty then sessions[#sessions + 1] = field; sessions[#sessions + 1] = s.value end

@@ -13,10 +13,10 @@ local PLACE, PLACE_BYTES = '<I2i8I5I4', 19
 local CHARGED, CHARGED_AT = '<I5I4I4', 11  -- and after it the assignment version the event was rated under
 
 local RATED, REFUSED = 0, 1
-local SUSPENDED, AMOUNT_LIMIT = 1, 6
+local SUSPENDED, INSUFFICIENT, AMOUNT_LIMIT = 1, 4, 6
 -- Flags of an event: the reason it is refused for by tariff or plan; it passes holds; it was rated without counting, so
--- that it may not be charged.
-local FREE, UNCOUNTED = 256, 512
+-- that it may not be charged; an allowance pays for some of it.
+local FREE, UNCOUNTED, ALLOWED = 256, 512, 1024
 local NONE = {}
 
 local function next_n(wallet)
@@ -35,13 +35,21 @@ local function at_once(batch, w, last_member)
   assert(batch.units[w] >= 0, 'negative amount')
   local u, nanos = sub(bu, bn, batch.units[w], batch.nanos[w])
   if not less(fu, fn, u, nanos) then return end
+  local threshold = ''
+  if #packed > WALLET_BYTES then
+    local wallet = read_wallet('', '', packed)
+    local was_low = wallet.is_low
+    wallet.bu, wallet.bn = u, nanos
+    if is_low(wallet) and not was_low then return end
+    threshold = string.sub(packed, WALLET_BYTES + 1)
+  end
   for m = batch.first_member, last_member do
     local state = batch.member_states[m]
     if state ~= batch.members_before[m] then return end
     local own = string.byte(state, HOLDS_AT)
     if own ~= 0 and own ~= PARENT then return end
   end
-  local after = struct.pack(WALLET, currency, u, nanos, fu, fn, n + batch.counts[w], holds, version)
+  local after = struct.pack(WALLET, currency, u, nanos, fu, fn, n + batch.counts[w], holds, version) .. threshold
   return after, struct.pack(HEAD, RATED, 0, batch.call.epoch, n + 1, batch.call.now_ms, bu, bn)
 end
 
@@ -74,8 +82,9 @@ local function charge_at_once(batch, w, last_item, last_member)  -- answers the 
   return head
 end
 
-local function assumed(item, member)  -- whether counters are where rating took them to be
-  if (item.after or item.refuse ~= 0) and member.expected ~= member.counters then return false end
+local function assumed(item, member)  -- whether subscription and counters are what rating took them to be
+  if (item.after or item.refuse ~= 0) and member.expected ~= member.upon then return false end
+  if terms_of(member.expected) ~= terms_of(member.upon) then return false end
   for _, s in ipairs(item.sessions) do
     if s.is.value ~= s.before then return false end
   end
@@ -91,7 +100,7 @@ end
 local function decide_usage(call, item)  -- answers a verdict, or nil if it has to be rated again
   local wallet, member = item.wallet, item.member
   local v = {fate = REFUSED, reason = SUSPENDED, bu = wallet.bu, bn = wallet.bn}
-  local held = wallet.holds ~= 0 or without(member.holds, PARENT) ~= 0
+  local held = holds_for(wallet, member) ~= 0 or without(member.holds, PARENT) ~= 0
   if held and not item.free then return v end
   -- A refusal burns the id, so one that follows from the counters needs the right ones.
   if item.refuse ~= 0 and item.refuse ~= AMOUNT_LIMIT then v.reason = item.refuse; return v end
@@ -99,11 +108,19 @@ local function decide_usage(call, item)  -- answers a verdict, or nil if it has 
   if item.refuse ~= 0 then v.reason = item.refuse; return v end
   local au, an = sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn)
   if not positive(au, an) then au, an = 0, 0 end
+  -- A member that allowances cover comes here without money, also for what they do not cover: that is refused.
+  local pays = item.allowed or item.free or positive(au, an)
+  if positive(item.u, item.n) and not pays then v.reason = INSUFFICIENT; return v end
   v.cu, v.cn = item.u, item.n
   if less(au, an, item.u, item.n) then v.cu, v.cn = au, an end
   v.fate, v.reason, v.n = RATED, 0, next_n(wallet)
   wallet.bu, wallet.bn = sub(wallet.bu, wallet.bn, v.cu, v.cn)
-  if item.after then member.counters, member.dirty = item.after, true end
+  if item.after then
+    local covered = member.covered
+    set_upon(member, item.after)
+    member.dirty = true
+    if member.covered ~= covered then follow(call, wallet, member, 'balance', item.cause) end
+  end
   for _, s in ipairs(item.sessions) do s.is.value, s.is.dirty = s.after, true end
   check_floor(call, wallet, item.cause)
   return v
@@ -150,7 +167,8 @@ local function item_at(batch, i, w, wallet)
   if type(currency) == 'table' then currency = currency[i - batch.first_item + 1] end
   return {identity = batch.ids[i], told = batch.told[i], wallet = wallet, member = batch.members[m],
     after = counters_after(batch, i, m), cause = batch.causes[i], currency = currency, version = version,
-    refuse = flags % FREE, free = flags % UNCOUNTED >= FREE, uncounted = flags >= UNCOUNTED, u = units, n = nanos, sessions = sessions}
+    refuse = flags % FREE, free = flags % UNCOUNTED >= FREE, uncounted = flags % ALLOWED >= UNCOUNTED,
+    allowed = flags >= ALLOWED, u = units, n = nanos, sessions = sessions}
 end
 
 local function names_of(key, tag, kind)  -- "{s1}:w:tenant/wallet" -> tenant, "wallet"; of a member "wallet/subscriber"

@@ -77,6 +77,17 @@ def test_tariffs_with_a_mistake_are_left_to_their_own_check(catalogue):
     assert "tariffs are not looked up, as one has a mistake" in result.output
 
 
+def test_the_vat_table_of_a_catalogue_is_checked_too(catalogue):
+    (catalogue / "vat.csv").write_text("country,percent,effective_from\nDE,19,2021-01-01\n")
+    assert f"{catalogue}/vat.csv: no mistakes in the VAT rates of DE" in check(catalogue).output
+    (catalogue / "vat.csv").write_text("country,percent,effective_from\nDE,190,2021-01-01\nUK,20,2021-01-01\n")
+    result = check(catalogue)
+    assert result.exit_code == 1
+    assert 'vat.csv:2: percent "190" is not between 0 and 100' in result.output
+    assert 'vat.csv:3: "UK" is no ISO 3166-1 alpha-2 country' in result.output
+    assert "2 mistakes" in result.output
+
+
 def test_a_folder_without_plans_is_an_error(tmp_path):
     result = check(tmp_path)
     assert result.exit_code == 1

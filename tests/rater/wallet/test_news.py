@@ -1,4 +1,4 @@
-"""What an entry has to say goes out once, in its own call; money between wallets is one or the other's, or on its way."""
+"""What an entry has to say goes out once, in its own call; money between wallets is one or the other's, or between."""
 
 from __future__ import annotations
 

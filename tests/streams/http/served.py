@@ -15,13 +15,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copy, copytree
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from redis.asyncio import Redis
 
-from rater.settings import EngineSettings, HttpSettings, IntakeSettings, MetricsSettings, Settings
+from rater.settings import CONFIG, EngineSettings, HttpSettings, IntakeSettings, MetricsSettings, Settings
 from rater.wallet.store import WalletStore
 from streams.embedded.parts import EmbeddedParts
 from streams.embedded.ports import free_ports
@@ -109,10 +110,14 @@ class Client:
 class Served:
     """A server process that can be killed and started again on its data."""
 
-    def __init__(self, folder: Path, **http_settings: Any) -> None:
+    def __init__(self, folder: Path, *, examples: bool = False, **http_settings: Any) -> None:
         self._folder = folder
-        (folder / "config" / "tariffs").mkdir(parents=True)
-        (folder / "config" / "plans").mkdir()
+        if examples:
+            copytree(CONFIG / "tariffs", folder / "config" / "tariffs")
+            copytree(CONFIG / "plans" / "examples", folder / "config" / "plans")
+            copy(CONFIG / "vat.csv", folder / "config")
+        (folder / "config" / "tariffs").mkdir(parents=True, exist_ok=True)
+        (folder / "config" / "plans").mkdir(exist_ok=True)
         (folder / "config" / "tariffs" / "test.yaml").write_text(TARIFF.format(price="1.00"))
         (folder / "config" / "plans" / "payg.yaml").write_text(PLAN)
         (port,) = free_ports(1)
@@ -214,9 +219,9 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, **http_settings: Any) -> Iterator[Served]:
-    """A running server."""
-    served = Served(folder, **http_settings)
+def serving(folder: Path, *, examples: bool = False, **http_settings: Any) -> Iterator[Served]:
+    """A running server; with the plans of config/plans/examples live, if told so."""
+    served = Served(folder, examples=examples, **http_settings)
     # Held open, so that Redis and ClickHouse outlive a server that is killed.
     with EmbeddedParts(served.data):
         served.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from rater.settings import HttpSettings
+from schemas.generate import FOLDER
 from streams.http.app import ENDPOINTS
 from streams.http.problems import KINDS
 from streams.worker_process import environment
@@ -54,6 +56,13 @@ def test_money_is_text_in_every_schema(served: Served) -> None:
     for name, schema in schemas.items():
         for field, inner in schema.get("properties", {}).items():
             assert inner.get("type") != "number", f"{name}.{field} could be a float"
+
+
+def test_the_topics_are_described_to_anybody(served: Served) -> None:
+    answer = served.anybody.get("/v1/asyncapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.ok() == json.loads((FOLDER / "asyncapi.json").read_text())
+    assert b"<a href=asyncapi.json>" in served.anybody.get("/v1/docs").raw
 
 
 def test_the_docs_page_loads_nothing_from_elsewhere(served: Served) -> None:

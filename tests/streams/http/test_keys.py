@@ -29,11 +29,14 @@ BODIES: dict[str, Any] = {
     "/v1/sims": {"sim": "sim-9", "wallet": "theirs", "plan": "payg"},
     "/v1/sims/{sim}/moves": {"wallet": "theirs"},
     "/v1/sims/{sim}/holds": {"hold": "operator"},
+    "/v1/calculator": {"plan": "payg", "credits": "10"},
+    "/v1/orders/preview": {"wallet": "theirs", "items": [{"plan": "payg"}], "billing_country": "DE"},
+    "/v1/estimates": {"wallet": "theirs", "plan": "payg"},
 }
 #: Endpoints that are about the caller's own: another tenant's object cannot even be named there.
 OWN = {"POST /v1/usage", "POST /v1/wallets", "GET /v1/tariffs", "GET /v1/plans"}
 #: The catalogue belongs to all tenants.
-SHARED = {"GET /v1/tariffs", "GET /v1/tariffs/{tariff}", "GET /v1/plans", "GET /v1/plans/{plan}"}
+SHARED = {"GET /v1/tariffs", "GET /v1/tariffs/{tariff}", "GET /v1/plans", "GET /v1/plans/{plan}", "POST /v1/calculator"}
 
 
 def call(client: Client, endpoint: Endpoint, parameters: str = "") -> Answer:

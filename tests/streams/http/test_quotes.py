@@ -75,8 +75,4 @@ def test_the_catalogue_can_be_read(api: Client) -> None:
         {"eu": ["DE", "FR"]},
         ["KP"],
     )
-    assert api.get("/v1/plans").ok() == {"plans": ["payg"]}
-    plan = api.get("/v1/plans/payg").ok()
-    assert (plan["tariff"], plan["entitlements"]) == ("test-eur", ["data", "message", "voice"])
     api.get("/v1/tariffs/none").problem(404, "not-found")
-    api.get("/v1/plans/none").problem(404, "not-found")

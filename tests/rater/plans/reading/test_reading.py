@@ -100,7 +100,7 @@ class TestWhatItSays:
         (plan,) = read_plan(MINIMAL, "small.yaml")
         assert (plan.kind, plan.settlement, plan.zone, plan.tariff) == ("payg", "prepaid", "UTC", "world")
         assert (plan.entitlements, plan.actions) == (SERVICES, ACTIONS_OFFERED)
-        assert (plan.billing, plan.validity, plan.fee_nanos(), plan.floor_nanos) == (Billing(), None, 0, 0)
+        assert (plan.billing, plan.validity, plan.fee_nanos(), plan.floor_nanos) == (Billing(), None, 0, None)
 
     def test_versions_are_in_order_of_time_whatever_the_file_says(self):
         head, first, second = re.split(r"(?=  - version)", GOOD)

@@ -1,0 +1,241 @@
+"""Takes subscriptions from step to step: works a step out, and makes it in the wallet's call.
+
+A step is worked out upon the subscription and the member as they stand, and the call makes it only if they still stand
+so. Its id is the subscriber's and the number of the step, so whoever comes first makes it (usage, the timers, another
+worker) and for all others it is known. A crash before the call leaves nothing, after it the step is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from rater.catalogue import Catalogue
+from rater.directory import Assignment, Subscriber
+from rater.errors import PlanError, WalletError
+from rater.identity import identity
+from rater.money import format_nanos
+from rater.pipeline.live import pack_subscription, read_subscription, used_of, view_of
+from rater.plans.life import Outcome as Future
+from rater.plans.life import (
+    Saying,
+    Step,
+    Subscription,
+    View,
+    begin,
+    first_usage,
+    is_covered,
+    needs_step,
+    next_step,
+    wake,
+)
+from rater.wallet.entry import Decision, Entry, Kind, Outcome, Steps, WalletRef
+from rater.wallet.keys import document_key
+from rater.wallet.member import Member, pack_upon
+from rater.wallet.news import pack_notice
+from rater.wallet.store import WalletStore
+from schemas.notice import Notice
+
+SOURCE = "plans"
+#: Steps of one subscription in one go: a hundred months. Who is further behind goes on in the next.
+STEPS_MAX = 300
+
+#: Works out a step, or None where there is nothing to do.
+Chooser = Callable[["Subject", Subscription | None, View], Step | None]
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Whose subscription it is, and the time up to which it is to be brought: of usage that waits, or now."""
+
+    subscriber: Subscriber
+    assignment: Assignment
+    wallet: WalletRef
+    key: bytes
+    at_ms: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A subscription as it stands, with the member it was read with and what is available in the wallet."""
+
+    member: Member[object]
+    subscription: Subscription | None
+    available_nanos: int
+
+
+class Round(NamedTuple):
+    """What came of a round: who made a step or has changed meanwhile, and of whom none can be worked out, and why."""
+
+    went: list[Subject]
+    stuck: dict[bytes, str]
+
+
+class Stepper:
+    """Makes steps; one per process."""
+
+    def __init__(self, store: WalletStore, catalogue: Catalogue) -> None:
+        self._store = store
+        self._catalogue = catalogue
+
+    async def catch_up(self, subjects: Sequence[Subject], *, now_ms: int) -> dict[bytes, str]:
+        """Make every step that usage at `at_ms` waits for; answers of which member none can be made, and why."""
+        rest, stuck = list(subjects), dict[bytes, str]()
+        for _ in range(STEPS_MAX):
+            done = await self.round(rest, before_usage, now_ms=now_ms)
+            rest = done.went
+            stuck |= done.stuck
+            if not rest:
+                break
+        return stuck
+
+    async def round(self, subjects: Sequence[Subject], choose: Chooser, *, now_ms: int) -> Round:
+        """One step of each."""
+        steps, stuck = await self._work_out(subjects, choose)
+        answers = await self._store.apply([entry for _, entry in steps], now_ms=now_ms) if steps else []
+        went = [
+            subject
+            for (subject, _), answer in zip(steps, answers, strict=True)
+            if isinstance(answer, Decision) or answer.why in ("counters", "behind")
+        ]
+        return Round(went, stuck)
+
+    async def make(self, subject: Subject, choose: Chooser, *, now_ms: int, entry_id: str = "") -> Decision | None:
+        """Make one step; None where there is none to make. With an id of its own it is made once, whenever asked.
+
+        Raises:
+            WalletError: the subscriber has no such wallet, or is no member of it.
+        """
+        for _ in range(STEPS_MAX):
+            steps, stuck = await self._work_out([subject], choose, entry_id)
+            if stuck:
+                raise WalletError(stuck[subject.key])
+            if not steps:
+                return None
+            (answer,) = await self._store.apply([steps[0][1]], now_ms=now_ms)
+            if isinstance(answer, Decision):
+                return answer
+            if answer.why not in ("counters", "behind"):
+                raise WalletError(f"subscriber: {subject.subscriber.id} has no subscription here ({answer.why})")
+        raise WalletError(f"subscriber: {subject.subscriber.id} is too busy for a change; try again")
+
+    async def standing(self, subjects: Sequence[Subject]) -> list[Standing]:
+        """The subscriptions as they stand. Members are read first, so a document is never older than its member."""
+        states = await self._store.member_states([subject.key for subject in subjects])
+        documents = await self._store.documents([document_key(subject.key) for subject in subjects])
+        wallets = await self._store.wallets(subject.wallet for subject in subjects)
+        return [
+            Standing(
+                Member(subject.key, state),
+                read_subscription(document) if document is not None else None,
+                wallet.available_nanos if wallet else 0,
+            )
+            for subject, state, document, wallet in zip(subjects, states, documents, wallets, strict=True)
+        ]
+
+    async def _work_out(
+        self, subjects: Sequence[Subject], choose: Chooser, entry_id: str = ""
+    ) -> tuple[list[tuple[Subject, Entry]], dict[bytes, str]]:
+        found, stuck = [], {}
+        for subject, standing in zip(subjects, await self.standing(subjects), strict=True):
+            view = view_of(self._catalogue, standing.member.counters, standing.available_nanos)
+            try:
+                step = choose(subject, standing.subscription, view)
+            except PlanError as error:
+                stuck[subject.key] = str(error)
+                continue
+            if step is not None:
+                found.append((subject, self._entry(subject, standing, step, view, entry_id)))
+        return found, stuck
+
+    def _entry(self, subject: Subject, standing: Standing, step: Step, view: View, entry_id: str) -> Entry:
+        tenant, who, wallet = subject.subscriber.tenant, subject.subscriber.id, subject.wallet.name
+        n = step.paid.subscription.n
+        cause = entry_id or f"{wallet}/{who}/{n}"
+        member = standing.member
+
+        def outcome(future: Future) -> Outcome:
+            return self._outcome(subject, member, step, future, view)
+
+        return Entry(
+            kind=Kind.PLAN,
+            tenant=tenant,
+            wallet=wallet,
+            identity=identity(tenant, SOURCE, cause),
+            fingerprint=bytes(8),
+            cause=f"{SOURCE}/{cause}",
+            amount_nanos=step.fee_nanos,
+            subscriber=who,
+            note=step.note or step.name,
+            steps=Steps(member.upon, outcome(step.paid), outcome(step.unpaid) if step.unpaid else None),
+        )
+
+    def _outcome(self, subject: Subject, member: Member[object], step: Step, future: Future, view: View) -> Outcome:
+        subscription = future.subscription
+        kept = {grant.id for grant in subscription.grants}
+        used = used_of(member.counters)
+        counters = {key: value for key, value in member.counters.items() if not key.startswith("~") or key[1:] in kept}
+        covered = is_covered(subscription, msgspec.structs.replace(view, used=used), step.at_ms)
+        held = sorted(future.holds)
+        return Outcome(
+            upon=pack_upon(subscription.n, covered, counters),
+            document=pack_subscription(subscription),
+            hold=",".join(held),
+            reason=held[0] if held else "payment",
+            due_ms=subscription.due_ms,
+            waits=subscription.waits_for_money,
+            floor_nanos=step.floor_nanos,
+            news=tuple(
+                self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)
+            ),
+        )
+
+    @staticmethod
+    def _notice(subject: Subject, step: Step, future: Future, index: int, saying: Saying) -> bytes:
+        who, wallet = subject.subscriber, subject.wallet.name
+        return pack_notice(
+            Notice(
+                id=f"{SOURCE}/{wallet}/{who.id}/{future.subscription.n}/{index}",
+                type=saying.type,
+                tenant=who.tenant,
+                occurred_ms=step.at_ms,
+                account=subject.assignment.account,
+                wallet=wallet,
+                subscriber=who.id,
+                data=saying.data | {"fee": format_nanos(step.fee_nanos)},
+            )
+        )
+
+
+def due_by_time(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
+    """The next step that is due by time alone."""
+    assignment = subject.assignment
+    if subscription is None or subscription.assigned_ms < assignment.from_ms:
+        return None
+    return next_step(subscription, subject.at_ms, view)
+
+
+def after_refill(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
+    """The next step now that there is money: what is due by time first, then what waited for it."""
+    found = due_by_time(subject, subscription, view)
+    if found is not None or subscription is None:
+        return found
+    return wake(subscription, subject.at_ms, view)
+
+
+def joins(subject: Subject, subscription: Subscription | None, view: View) -> Step:
+    """The step by which the assigned plan begins; who was loaded without a date begins with its first usage."""
+    assignment = subject.assignment
+    since_ms = assignment.from_ms or subject.at_ms
+    zone = assignment.zone or view.plan(assignment.plan, since_ms).zone
+    return begin(subscription, assignment.plan, since_ms, zone, None, view)
+
+
+def before_usage(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
+    """The next step that usage waits for: the plan begins, what is due by time, the first usage."""
+    assignment, at_ms = subject.assignment, subject.at_ms
+    if subscription is None or subscription.assigned_ms < assignment.from_ms:
+        return joins(subject, subscription, view)
+    if at_ms < subscription.assigned_ms or not needs_step(subscription, at_ms):
+        return None
+    return next_step(subscription, at_ms, view) or first_usage(subscription, at_ms, view)

@@ -1,0 +1,33 @@
+"""The life of a subscription: what a subscriber has of its plan, and every step that changes it.
+
+All of it is pure. `begin`, `change`, `buy` ... answer a `Step`: a fee, and what comes about if it can be paid or not.
+Who has the wallet carries it out in one call, if the subscription and what was used are still what it was worked out
+upon. `next_step` answers what time alone has made due; called until it answers None, it catches up in order of time.
+"""
+
+from rater.plans.life.balances import balances, is_covered, needs_step, plan_at
+from rater.plans.life.join import begin
+from rater.plans.life.state import Bought, Grant, Outcome, Planned, Saying, Status, Step, Subscription, View
+from rater.plans.life.steps import next_step
+from rater.plans.life.usage import first_usage
+from rater.plans.life.wake import wake
+
+__all__ = [
+    "Bought",
+    "Grant",
+    "Outcome",
+    "Planned",
+    "Saying",
+    "Status",
+    "Step",
+    "Subscription",
+    "View",
+    "balances",
+    "begin",
+    "first_usage",
+    "is_covered",
+    "needs_step",
+    "next_step",
+    "plan_at",
+    "wake",
+]

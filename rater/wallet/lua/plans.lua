@@ -1,0 +1,56 @@
+-- A step of a subscription: a fee and what it is for, in one. The caller worked out both outcomes, paid and not paid, upon
+-- the member as it believes it to be; the balance decides which of them comes true.
+
+local EXPIRED, PAYMENT = 2, 4
+local LIMIT = 5
+
+local function outcome_of(packed)
+  local o = {}
+  o.upon, o.document, o.bits, o.reason, o.due_ms, o.waits, o.floor_u, o.floor_n, o.news = unpack(packed)
+  return o
+end
+
+-- What comes about: the fee can be paid, or it cannot and there is an outcome for that, or nothing.
+local function choose(item, wallet)
+  local paid, unpaid = item.step[2], item.step[3]
+  local o, u, n = outcome_of(paid), sub(wallet.bu, wallet.bn, item.u, item.n)
+  local fu, fn = o.floor_u or wallet.fu, o.floor_n or wallet.fn
+  if not fits_int64(u, n) then return nil, LIMIT end
+  if not positive(item.u, item.n) or not less(u, n, fu, fn) then return o, 0 end
+  return unpaid and outcome_of(unpaid), INSUFFICIENT
+end
+
+local function keep_document(call, item, o)
+  local wallet, who = item.wallet, item.member.subscriber
+  local states, listed = call.states, call.listed
+  states[#states + 1] = document_key(call.tag, wallet.tenant, wallet.name, who)
+  states[#states + 1] = o.document
+  local timer = wallet.tenant .. '/' .. wallet.name .. '/' .. who
+  listed[#listed + 1] = o.due_ms >= 0 and {'ZADD', timers_key(call.tag), string.format('%.0f', o.due_ms), timer}
+    or {'ZREM', timers_key(call.tag), timer}
+  listed[#listed + 1] = {o.waits == 1 and 'SADD' or 'SREM', waiting_key(call.tag, wallet.tenant, wallet.name), who}
+end
+
+local function step_subscription(call, item)  -- answers a verdict, a stale answer, or nil if there is no such member
+  local wallet, member = item.wallet, item.member
+  if member.active == 0 then return nil end
+  if member.upon ~= item.step[1] then return stale('counters', {pack_member(member), {}}) end
+  local v = {fate = RATED, bu = wallet.bu, bn = wallet.bn, n = 0}
+  local o
+  o, v.reason = choose(item, wallet)
+  if not o then v.fate = REFUSED; return v end
+  v.news = o.news
+  if v.reason == INSUFFICIENT then item.u, item.n = 0, 0 end
+  wallet.bu, wallet.bn = sub(wallet.bu, wallet.bn, item.u, item.n)
+  v.n = next_n(wallet)
+  if item.u >= 0 then v.cu, v.cn = item.u, item.n end
+  if o.floor_u then wallet.fu, wallet.fn = o.floor_u, o.floor_n end
+  set_upon(member, o.upon)
+  local before = member.holds
+  local others = without(before, EXPIRED + PAYMENT + PARENT)
+  member.holds, member.dirty = bit.bor(others, o.bits, parent_of(wallet, member)), true
+  cross(call, wallet, member, before, o.reason, item.cause)
+  check_floor(call, wallet, item.cause)
+  keep_document(call, item, o)
+  return v
+end

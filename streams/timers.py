@@ -1,0 +1,102 @@
+"""Makes the steps of subscriptions that are due by time, and wakes those that waited for money.
+
+Usage does not wait for it: what comes before its renewal renews first (rater/pipeline/charge.py). So this only follows
+up on who is idle, and takes half of its time at most: a million renewals at midnight are spread over the minutes after.
+One step of each entry a round, the earliest first, so that fees of one wallet come in the order of their time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from rater.catalogue import Catalogue
+from rater.directory import Directory
+from rater.pipeline.stepper import Stepper, Subject, after_refill, due_by_time
+from rater.wallet.store import WalletStore
+from rater.wallet.timers import DueEntry, Timers
+from streams.metrics import STEPS_LATE
+from streams.patience import patiently
+
+log = logging.getLogger(__name__)
+
+#: Entries in a round, so that Redis answers others in between.
+PAGE_ENTRIES = 200
+#: How long something due may wait to be seen.
+IDLE_S = 0.25
+#: A step that the catalogue has no terms for is tried again so much later.
+PUT_OFF_MS = 600_000
+
+
+class Sweeper:
+    """Works off what is due in some shards; those another process sweeps are left to it."""
+
+    def __init__(
+        self, timers: Timers, store: WalletStore, directory: Directory, catalogue: Catalogue,
+        clock_ms: Callable[[], int], shards: Callable[[], Iterable[int]],
+    ) -> None:  # fmt: skip
+        self._timers = timers
+        self._store = store
+        self._directory = directory
+        self._stepper = Stepper(store, catalogue)
+        self._clock_ms = clock_ms
+        self._shards = shards
+
+    async def run(self) -> None:
+        """Sweep for ever; cancel to stop."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            busy = await patiently("redis", self.sweep_once)
+            await asyncio.sleep(loop.time() - began if busy else IDLE_S)
+
+    async def settle(self) -> None:
+        """Sweep until nothing is due."""
+        while await patiently("redis", self.sweep_once):
+            pass
+
+    async def sweep_once(self) -> bool:
+        """One round over all shards; answers whether anything was due."""
+        now_ms, busy, oldest_ms = self._clock_ms(), False, 0
+        for shard in sorted(self._shards()):
+            entries = await self._timers.due(shard, now_ms, PAGE_ENTRIES)
+            if entries:
+                busy, oldest_ms = True, max(oldest_ms, now_ms - entries[0].due_ms)
+                await self._sweep(shard, entries, now_ms)
+        STEPS_LATE.set(oldest_ms / 1000)
+        return busy
+
+    async def _sweep(self, shard: int, entries: list[DueEntry], now_ms: int) -> None:
+        subjects: dict[bytes, tuple[Subject, DueEntry]] = {}
+        for entry in entries:
+            if not entry.subscriber:
+                await self._wake(shard, entry, now_ms)
+            elif subject := await self._subject(shard, entry, entry.due_ms):
+                subjects[subject.key] = subject, entry
+        done = await self._stepper.round([subject for subject, _ in subjects.values()], due_by_time, now_ms=now_ms)
+        for key, why in done.stuck.items():
+            log.error("%s: a step that is due cannot be made, and is put off: %s", key.decode(), why)
+            await self._timers.put_off(shard, subjects[key][1], now_ms + PUT_OFF_MS)
+        for key in subjects.keys() - done.stuck.keys() - {subject.key for subject in done.went}:
+            # Nothing is due though the index says so: it was moved on meanwhile, and then is not what was read.
+            await self._timers.drop(shard, subjects[key][1])
+
+    async def _wake(self, shard: int, entry: DueEntry, now_ms: int) -> None:
+        """All of a wallet that wait for money, one after the other, as long as there is some."""
+        waiting = sorted([name async for name in self._timers.waiting(entry.tenant, entry.wallet)])
+        for name in waiting:
+            subject = await self._subject(shard, entry._replace(subscriber=name), now_ms)
+            while subject is not None and (await self._stepper.round([subject], after_refill, now_ms=now_ms)).went:
+                pass
+        await self._timers.drop(shard, entry)
+
+    async def _subject(self, shard: int, entry: DueEntry, at_ms: int) -> Subject | None:
+        """Whose subscription it is; None (and no longer due) where the wallet does not pay for the subscriber now."""
+        subscriber = await self._directory.get(entry.tenant, entry.subscriber)
+        assignment = self._directory.assignment(subscriber, at_ms) if subscriber is not None else None
+        if subscriber is None or assignment is None or subscriber.assignments[-1].wallet != entry.wallet:
+            await self._timers.drop(shard, entry)
+            return None
+        wallet = self._store.wallet_ref(entry.tenant, entry.wallet)
+        return Subject(subscriber, assignment, wallet, self._store.member_key(wallet, subscriber.id), at_ms)
