@@ -85,7 +85,7 @@ async def _steady(part: Part, full: Full, stage: Stage, fleet: Fleet) -> None:
     part.add("load", "events/s", events / produced_s, note=f"{events:,} events in {produced_s:,.0f} s")
     part.add("behind at the end", "s", behind_s, note="until the last one was committed")
     for name, found in samples.items():
-        _judge(part, name, found)
+        judge(part, name, found)
     grown = await used_bytes(stage.parts) - redis_before
     part.add("Redis grew", "bytes/event", grown / events, note="remembered ids")
     part.add("Redis processor", "us/event", (await redis_cpu_s(stage.parts.redis) - redis_s) / events * 1e6)
@@ -115,7 +115,7 @@ async def _sample(pids: dict[str, int | None], samples: dict[str, list[Sample]],
         await asyncio.sleep(every_s)
 
 
-def _judge(part: Part, name: str, samples: Sequence[Sample]) -> None:
+def judge(part: Part, name: str, samples: Sequence[Sample]) -> None:
     """Note how much memory it had and whether that is flat."""
     third = max(1, len(samples) // 3)
     first, last = (_mean([size for _, size in found]) for found in (samples[:third], samples[-third:]))
