@@ -1,8 +1,8 @@
 """Intake's clock in Unix milliseconds: the one place where the engine asks the time of day.
 
 It can be held at an instant (`[intake] clock`), to replay old usage as if it came then. And embedded it can be moved
-ahead (`rater clock advance 40d`), to see what a plan does in a month without waiting for it: how far stands in the data
-folder, so that every process on it goes by the same clock.
+ahead (`rater clock advance 40d`), to see what a plan does in a month without waiting for it: how far stands in the
+data folder, so that every process on it goes by the same clock.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class MovedClock:
             self._seen = seen
         return self._ahead_ms
 
-    def move_to(self, instant_ms: int) -> None:
-        """Go ahead to an instant; never back, as what was due is done."""
+    def move_to(self, instant_ms: int, *, back: bool = False) -> None:
+        """Go ahead to an instant. Back only where nothing has happened yet: what was due stays done."""
         ahead_ms = instant_ms - time_of_day()
-        if ahead_ms > self.ahead_ms():
+        if back or ahead_ms > self.ahead_ms():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._path.with_suffix(".tmp")
             temporary.write_text(str(ahead_ms))

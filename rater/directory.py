@@ -132,6 +132,10 @@ class Directory:
         entry = await self._redis.get(_entry_key(tenant, subscriber))
         return _decode(entry) if entry is not None else None
 
+    async def names_account(self, tenant: str, account: str) -> bool:
+        """Whether any assignment names this account, or did."""
+        return bool(await self._redis.sismember(_accounts_key(tenant), account))
+
     async def at_least(self, subscriber: Subscriber, version: int) -> Subscriber:
         """The subscriber, read anew where the caller's view is from before a version."""
         if subscriber.version >= version:
@@ -147,11 +151,14 @@ class Directory:
         """
         await self._claim(subscribers, only_check=True)
         pipeline = self._redis.pipeline(transaction=False)
+        for tenant, account in {(each.tenant, a.account) for each in subscribers for a in each.assignments}:
+            pipeline.sadd(_accounts_key(tenant), account)
+        named = len(pipeline)
         for subscriber in subscribers:
             key = _entry_key(subscriber.tenant, subscriber.id)
             pipeline.set(key, _encode(subscriber), nx=True)
             pipeline.get(key)
-        stored = [_decode(entry) for entry in (await pipeline.execute())[1::2]]
+        stored = [_decode(entry) for entry in (await pipeline.execute())[named + 1 :: 2]]
         await self._claim(stored)
         await self._join(stored, now_ms=now_ms)
 
@@ -196,6 +203,7 @@ class Directory:
         if assignment.wallet != last.wallet and assignment.from_ms > now_ms:
             # The old wallet's shard lets go of a SIM at once: until a later day nobody would suspend it.
             raise WalletError("from: a move to another wallet begins now or earlier; run it again when it is due")
+        await self._redis.sadd(_accounts_key(tenant), assignment.account)
         intent = msgspec.structs.replace(found, moving=assignment)
         if not await self._replace(found, intent):
             raise WalletError(f"subscriber: {subscriber} is being changed by another command; run this one again")
@@ -270,6 +278,10 @@ def lookup_key(usage: Usage) -> _Key:
 
 def _entry_key(tenant: str, subscriber: str) -> str:
     return f"d:{tenant}:subscriber:{subscriber}"
+
+
+def _accounts_key(tenant: str) -> str:
+    return f"d:{tenant}:accounts"
 
 
 def _alias_key(tenant: str, kind: str, value: str) -> str:

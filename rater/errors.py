@@ -6,8 +6,11 @@ RaterError
  +- UnsafeRedisError    Redis is set up so that an acknowledged debit could be lost; names the setting
  +- WalletError         a wallet command cannot be carried out; says why
  +- PlanError           what is asked of a subscription cannot be done; names the field
+ +- AccountError        an account command cannot be carried out; has the field, and whether it is wrong, refused ...
  +- PartsError          an embedded or external part (Redis, ClickHouse, Kafka) did not start or answer
 """
+
+from typing import Literal
 
 
 class RaterError(Exception):
@@ -36,6 +39,22 @@ class PlanError(RaterError):
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(detail)
         self.field = field
+
+
+class AccountError(RaterError):
+    """An account command cannot be carried out.
+
+    `why`: "invalid" (a field is wrong in itself), "conflict" (it contradicts what stands), "not-found", or
+    "not-allowed" (somebody else may; the text says who).
+    """
+
+    def __init__(
+        self, why: Literal["invalid", "conflict", "not-found", "not-allowed"], field: str, detail: str
+    ) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.why = why
+        self.field = field
+        self.detail = detail
 
 
 class PartsError(RaterError):

@@ -28,12 +28,18 @@ BATCH_EVENTS = Histogram("rater_batch_events", "Events in a batch", buckets=(1, 
 LAG = Gauge("rater_lag_events", "Events in the partition that are not taken yet", ["topic", "partition"])
 STEPS_LATE = Gauge("rater_steps_late_seconds", "How long the earliest due step of a subscription has been due")
 OUTBOX_DEPTH = Gauge("rater_outbox_entries", "Outbox entries not published yet")
+IN_TRANSIT = Gauge("rater_in_transit_units", "Money that left one wallet and is in no other yet", ["currency"])
 CLICKHOUSE_ROWS = Counter("rater_clickhouse_rows", "Rows written to ClickHouse", ["table"])
 CLICKHOUSE_FAILURES = Counter("rater_clickhouse_failures", "Inserts that failed and are repeated")
 CLICKHOUSE_LAST_WRITE = Gauge("rater_clickhouse_last_write_seconds", "Unix time of the last round that was written")
 CLICKHOUSE_LAG = Gauge("rater_clickhouse_lag_seconds", "Since the writer last had read its topics to their end")
 CLICKHOUSE_WRITER_RESTARTS = Counter("rater_clickhouse_writer_restarts", "Times the writer's process was started again")
 WAITING = Gauge("rater_waiting", "1 while a part is away and the worker waits for it", ["part"])
+
+WEBHOOK_ATTEMPTS = Counter("rater_webhook_attempts", "Webhook requests by what came of the delivery", ["outcome"])
+WEBHOOK_BACKLOG = Gauge("rater_webhook_backlog", "Webhook deliveries that wait or are under way, in all processes")
+WEBHOOK_OLDEST_DUE = Gauge("rater_webhook_oldest_due_seconds", "How long the oldest due delivery has waited")
+RULES_TRIGGERED = Counter("rater_rules_triggered", "Rules whose threshold was passed", ["type"])
 
 HTTP_REQUESTS = Counter("rater_http_requests", "Requests by endpoint and answer", ["method", "path", "status"])
 

@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
 
 from rater.wallet.news import Onward
-from rater.wallet.outbox import Outbox
+from rater.wallet.outbox import Outbox, OutboxItem
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 from schemas.notice import Notice
 from streams.metrics import LIFECYCLE as LIFECYCLE_METRIC
@@ -121,6 +121,7 @@ class Publisher:
 
     async def _publish_shard(self, shard: int) -> bool:
         entries = await self._outbox.read(shard, PAGE_ENTRIES)
+        is_full = len(entries) == PAGE_ENTRIES
         if entries:
             messages: dict[str, list[tuple[bytes, bytes]]] = defaultdict(list)
             for entry in entries:
@@ -129,10 +130,7 @@ class Publisher:
                     key = f"{event.tenant}/{event.wallet}".encode()
                     messages[_TOPICS[type(event)]].append((key, _encode(event)))
             await patiently("kafka", partial(self._sink.publish, messages))
-            for entry in entries:
-                if isinstance(entry.event, Onward):
-                    await self._outbox.forward(entry.event, now_ms=self._clock_ms())
-                    self._look_everywhere = True
+            entries = await self._forward(entries)
             await self._outbox.delete(shard, [entry.id for entry in entries])
             for entry in entries:
                 if isinstance(entry.event, LifecycleEvent):
@@ -140,9 +138,20 @@ class Publisher:
         more = False
         if not entries or any(_is_of_a_wallet(entry.event) for entry in entries):
             more = await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
-        if more or len(entries) == PAGE_ENTRIES:
+        if more or (is_full and entries):
             self._news.add(shard)
         return bool(entries) or more
+
+    async def _forward(self, entries: Sequence[OutboxItem]) -> list[OutboxItem]:
+        """Carry out the second legs of transfers; answers the entries that are done with."""
+        done = []
+        for entry in entries:
+            if isinstance(entry.event, Onward):
+                if not await self._outbox.forward(entry.event, now_ms=self._clock_ms()):
+                    continue  # it stays where it is until one of its wallets has room
+                self._look_everywhere = True
+            done.append(entry)
+        return done
 
     async def _renew(self) -> None:
         now = asyncio.get_running_loop().time()

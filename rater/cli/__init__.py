@@ -21,6 +21,7 @@ COMMANDS = {
     "key": ("streams.cli.key:key", "Make, list and revoke keys of the HTTP API."),
     "writer": ("streams.cli.writer:writer", "Write the topics to ClickHouse until stopped."),
     "summary": ("streams.cli.summary:summary", "What was rated so far, from ClickHouse."),
+    "account": ("rater.cli.account:account", "Make and change accounts, their people and wallets."),
     "wallet": ("rater.cli.wallet:wallet", "Create, top up, hold and look at wallets."),
     "sim": ("rater.cli.sim:sim", "Add, move and look at SIMs."),
     "parked": ("streams.cli.parked:parked", "List and replay events that wait for a repair."),

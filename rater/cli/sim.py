@@ -37,12 +37,18 @@ def _instant_ms(text: str, now_ms: int) -> int:
     return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
+async def _zone(parts: Any, tenant: str, account: str) -> str:
+    """The clock of an account's periods; empty where none of that name was made, for the plan's."""
+    found = await parts.accounts.get(tenant, account)
+    return found.zone if found else ""
+
+
 @sim.command()
 @tenant_option
 @click.argument("name")
 @click.option("--wallet", required=True, help="Which wallet pays.")
 @click.option("--plan", required=True, help="By which terms.")
-@click.option("--account", default="", help="Whose invoice; the wallet's name if left out.")
+@click.option("--account", default="", help="Whose invoice; the wallet's account if left out.")
 @click.option("--iccid", default="")
 @click.option("--imsi", default="")
 @click.option("--msisdn", default="")
@@ -61,7 +67,9 @@ def add(
         if await parts.directory.get(tenant, name) is not None:
             raise WalletError(f"sim: {name} is known; `rater sim move` gives it another wallet or plan")
         from_ms = _instant_ms(from_text, parts.clock_ms())
-        assignment = Assignment(from_ms, wallet, account or wallet, plan, state.currency)
+        payer = account or await parts.account_wallets.account_of(tenant, wallet)
+        zone = await _zone(parts, tenant, payer)
+        assignment = Assignment(from_ms, wallet, payer, plan, state.currency, zone)
         subscriber = Subscriber(tenant, name, 1, (assignment,), iccid, imsi, msisdn)
         await parts.directory.add([subscriber], now_ms=parts.clock_ms())
 
@@ -92,9 +100,13 @@ def move(
         if state is None:
             raise WalletError(f"wallet: {tenant} has no wallet {wallet}")
         from_ms = _instant_ms(from_text, parts.clock_ms())
-        assignment = Assignment(
-            from_ms, wallet or last.wallet, account or last.account, plan or last.plan, state.currency, last.zone
-        )
+        present = last.account
+        if present == last.wallet:  # whoever claimed that wallet since
+            present = await parts.account_wallets.account_of(tenant, last.wallet)
+        payer, zone = account or present, last.zone
+        if payer != present:
+            zone = await _zone(parts, tenant, payer)
+        assignment = Assignment(from_ms, wallet or last.wallet, payer, plan or last.plan, state.currency, zone)
         moved: Subscriber = await parts.directory.move(tenant, name, assignment, now_ms=parts.clock_ms())
         return moved
 

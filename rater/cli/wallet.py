@@ -15,6 +15,7 @@ from rater.money import MoneyError, format_nanos
 from rater.settings import Settings
 from rater.wallet.command import carry_out
 from rater.wallet.store import WalletState
+from rater.wallet.transfer import Order
 from schemas.commands import WalletCommand
 
 #: `source` of what is typed here.
@@ -89,6 +90,26 @@ def top_up(settings: Settings, tenant: str, name: str, amount: str, event_id: st
 def floor(settings: Settings, tenant: str, name: str, floor: str, event_id: str | None) -> None:
     """Move the floor of wallet NAME: -100 lets it go 100 below zero."""
     _change(settings, event_id, kind="floor", tenant=tenant, wallet=name, amount=floor)
+
+
+@wallet.command(context_settings=_AMOUNTS)
+@tenant_option
+@click.argument("from_wallet")
+@click.argument("to_wallet")
+@click.argument("amount")
+@id_option
+@click.option("--note", default="", help="For the journal.")
+@click.pass_obj
+def transfer(
+    settings: Settings, tenant: str, from_wallet: str, to_wallet: str, amount: str, event_id: str | None, note: str
+) -> None:
+    """Send AMOUNT from one wallet to another in the same currency."""
+    order = Order(tenant, event_id or str(uuid.uuid4()), from_wallet, to_wallet, amount, note)
+
+    made = with_parts(settings, lambda parts: parts.transfers.make(order, now_ms=parts.clock_ms()))
+    known = ": done before, nothing changed" if made.known else ""
+    click.echo(f"transfer {order.id}{known}")
+    click.echo(f"{tenant}/{from_wallet} sent {made.order.amount} {made.currency} to {to_wallet}")
 
 
 def _hold_command(kind: str, text: str) -> click.Command:

@@ -24,6 +24,7 @@ from rater.plans.life import (
     Step,
     Subscription,
     View,
+    balances,
     begin,
     first_usage,
     is_covered,
@@ -44,6 +45,8 @@ STEPS_MAX = 300
 
 #: Works out a step, or None where there is nothing to do.
 Chooser = Callable[["Subject", Subscription | None, View], Step | None]
+#: What is charged on top of a fee.
+Tax = Callable[[int], int]
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -100,19 +103,29 @@ class Stepper:
         ]
         return Round(went, stuck)
 
-    async def make(self, subject: Subject, choose: Chooser, *, now_ms: int, entry_id: str = "") -> Decision | None:
-        """Make one step; None where there is none to make. With an id of its own it is made once, whenever asked.
+    async def remembered(self, subject: Subject, entry_id: str) -> Decision | None:
+        """What was decided on a step that was asked for under an id."""
+        tenant = subject.subscriber.tenant
+        return await self._store.remembered(tenant, subject.wallet.name, identity(tenant, SOURCE, entry_id))
+
+    async def make(
+        self, subject: Subject, choose: Chooser, *, now_ms: int, entry_id: str, tax: Tax | None = None
+    ) -> Decision | None:
+        """Make a step that is asked for under an id of its own; None where there is none to make.
 
         Raises:
             WalletError: the subscriber has no such wallet, or is no member of it.
         """
         for _ in range(STEPS_MAX):
-            steps, stuck = await self._work_out([subject], choose, entry_id)
-            if stuck:
-                raise WalletError(stuck[subject.key])
-            if not steps:
+            (standing,) = await self.standing([subject])
+            view = view_of(self._catalogue, standing.member.counters, standing.available_nanos)
+            step = choose(subject, standing.subscription, view)
+            if step is None:
                 return None
-            (answer,) = await self._store.apply([steps[0][1]], now_ms=now_ms)
+            entry = self._entry(subject, standing, step, view, entry_id)
+            if tax is not None:
+                entry = msgspec.structs.replace(entry, amount_nanos=step.fee_nanos + tax(step.fee_nanos))
+            (answer,) = await self._store.apply([entry], now_ms=now_ms)
             if isinstance(answer, Decision):
                 return answer
             if answer.why not in ("counters", "behind"):
@@ -134,7 +147,7 @@ class Stepper:
         ]
 
     async def _work_out(
-        self, subjects: Sequence[Subject], choose: Chooser, entry_id: str = ""
+        self, subjects: Sequence[Subject], choose: Chooser
     ) -> tuple[list[tuple[Subject, Entry]], dict[bytes, str]]:
         found, stuck = [], {}
         for subject, standing in zip(subjects, await self.standing(subjects), strict=True):
@@ -145,13 +158,13 @@ class Stepper:
                 stuck[subject.key] = str(error)
                 continue
             if step is not None:
-                found.append((subject, self._entry(subject, standing, step, view, entry_id)))
+                found.append((subject, self._entry(subject, standing, step, view)))
         return found, stuck
 
-    def _entry(self, subject: Subject, standing: Standing, step: Step, view: View, entry_id: str) -> Entry:
+    def _entry(self, subject: Subject, standing: Standing, step: Step, view: View, entry_id: str = "") -> Entry:
         tenant, who, wallet = subject.subscriber.tenant, subject.subscriber.id, subject.wallet.name
         n = step.paid.subscription.n
-        cause = entry_id or f"{wallet}/{who}/{n}"
+        cause = entry_id or f"step/{wallet}/{who}/{n}"
         member = standing.member
 
         def outcome(future: Future) -> Outcome:
@@ -185,6 +198,7 @@ class Stepper:
             due_ms=subscription.due_ms,
             waits=subscription.waits_for_money,
             floor_nanos=step.floor_nanos,
+            pools=any(balance.allowance.shared for balance in balances(subscription, view)),
             news=tuple(
                 self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)
             ),
@@ -202,7 +216,7 @@ class Stepper:
                 account=subject.assignment.account,
                 wallet=wallet,
                 subscriber=who.id,
-                data=saying.data | {"fee": format_nanos(step.fee_nanos)},
+                data=saying.data | {"charged": format_nanos(step.fee_nanos)},
             )
         )
 
@@ -238,4 +252,7 @@ def before_usage(subject: Subject, subscription: Subscription | None, view: View
         return joins(subject, subscription, view)
     if at_ms < subscription.assigned_ms or not needs_step(subscription, at_ms):
         return None
-    return next_step(subscription, at_ms, view) or first_usage(subscription, at_ms, view)
+    found = next_step(subscription, at_ms, view)
+    if found is not None or subscription.first_usage_ms is not None:
+        return found
+    return first_usage(subscription, at_ms, view)

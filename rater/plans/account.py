@@ -45,6 +45,10 @@ class Account(msgspec.Struct, frozen=True):
     #: Capacity bought beside what the plan includes.
     bought: Capacity = Capacity()
     has_payment_details: bool = False
+    #: How it counts beside what the plan includes, until a change to another plan.
+    extras: Literal["add", "larger", "drop"] = "add"
+    #: The balances that add-ons granted, by id: a change of plan leaves them alone.
+    bought_balances: frozenset[str] = frozenset()
     #: What was paid of the present period's fee, and so at most is given back; None: all of it.
     paid_nanos: int | None = None
 

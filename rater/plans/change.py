@@ -38,7 +38,8 @@ class ChangePreview(msgspec.Struct, frozen=True):
     volume: int | None
     direction: Direction
     when_ms: int
-    #: At `when_ms`: the (prorated) fee and the activation fee, less what is refunded of the old plan's fee.
+    #: At `when_ms`: the (prorated) fee and the activation fee, less what is refunded of the old plan's fee. Where the
+    #: new plan's periods begin with first usage, so do its fees.
     fee_nanos: int
     activation_nanos: int
     refund_nanos: int
@@ -70,9 +71,10 @@ def preview_at(account: Account, new: Plan, asked_ms: int, when_ms: int, volume:
     direction = direction_of(old, new, account.volume, volume)
     periods = _periods_after(account, new, when_ms)
     fee_nanos, next_fee = _fees(new, periods, when_ms, volume)
-    refund_nanos = _refund_nanos(account, when_ms)
-    activation_nanos = new.activation_nanos if new.name != old.name else 0
-    due_nanos = fee_nanos + activation_nanos - refund_nanos
+    given_back_nanos = refund_nanos(account, when_ms)
+    is_other = new.name != old.name
+    activation_nanos = new.activation_nanos if is_other and periods is not None else 0
+    due_nanos = fee_nanos + activation_nanos - given_back_nanos
     now_nanos = due_nanos if when_ms == asked_ms else 0
     forfeited, kept = _unused(account, when_ms)
     return ChangePreview(
@@ -83,7 +85,7 @@ def preview_at(account: Account, new: Plan, asked_ms: int, when_ms: int, volume:
         when_ms=when_ms,
         fee_nanos=fee_nanos,
         activation_nanos=activation_nanos,
-        refund_nanos=refund_nanos,
+        refund_nanos=given_back_nanos,
         charged_now_nanos=now_nanos,
         short_nanos=max(0, now_nanos - max(0, account.available_nanos)),
         periods=periods,
@@ -91,7 +93,7 @@ def preview_at(account: Account, new: Plan, asked_ms: int, when_ms: int, volume:
         forfeited=forfeited,
         kept=kept,
         granted=_granted(account, new, periods, when_ms, volume),
-        capacity=combined(new.capacity, account.bought, old.leaving.extras),
+        capacity=combined(new.capacity, account.bought, old.leaving.extras if is_other else account.extras),
         refusals=tuple(refusals(account, new, direction, volume)),
     )
 
@@ -154,12 +156,17 @@ def _fees(new: Plan, periods: Periods | None, when_ms: int, volume: int | None) 
     return fee_nanos, Due(period.end_ms, whole_nanos)
 
 
-def _refund_nanos(account: Account, when_ms: int) -> int:
-    """What is given back of the old fee: its days after the change. At a renewal the next fee was not charged yet."""
+def refund_nanos(account: Account, when_ms: int) -> int:
+    """What is given back of the old fee: its days after an instant, at most what was paid of it.
+
+    Where that is not known, the fee of a period that starts at the instant was not charged yet.
+    """
     old, periods = account.plan, account.periods
     fee_nanos = old.fee_nanos(account.volume)
     period = periods.period_at(when_ms) if periods is not None else None
-    if old.leaving.refund == "none" or period is None or not fee_nanos or (period.index and period.start_ms == when_ms):
+    if old.leaving.refund == "none" or period is None or not fee_nanos:
+        return 0
+    if account.paid_nanos is None and period.index and period.start_ms == when_ms:
         return 0
     share_nanos = prorated_nanos(fee_nanos, "days-after", period, when_ms, account.zone, old.currency)
     return share_nanos if account.paid_nanos is None else min(share_nanos, account.paid_nanos)
@@ -168,14 +175,15 @@ def _refund_nanos(account: Account, when_ms: int) -> int:
 def _unused(account: Account, when_ms: int) -> tuple[tuple[Left, ...], tuple[Left, ...]]:
     """What is forfeited, and what is kept until its own end; what was bought besides the plan is never forfeited."""
     granted = {allowance.name for allowance in account.plan.allowances}
+    is_forfeited = account.plan.leaving.unused == "forfeited"
     forfeited: list[Left] = []
     kept: list[Left] = []
     for balance in account.balances:
         if balance.left_parts <= 0:
             continue
         left = Left(balance.id, balance.allowance.name, balance.left_parts, balance.until_ms)
-        goes = account.plan.leaving.unused == "forfeited" and left.allowance in granted and left.until_ms > when_ms
-        (forfeited if goes else kept).append(left)
+        is_own = left.allowance in granted and left.id not in account.bought_balances
+        (forfeited if is_forfeited and is_own and left.until_ms > when_ms else kept).append(left)
     return tuple(forfeited), tuple(kept)
 
 

@@ -8,8 +8,8 @@ tariff's prices of today hold throughout: an estimate is about what comes. An ev
 starts. What is free by tariff takes nothing from an allowance. What the plan has no price for, or refuses, is counted
 by sort and is no part of the amounts.
 
-Two things are a little simpler than charging: usage that an allowance covers in its middle (it begins and ends within
-the event) is priced as one rest, and what rolls over does so when the first usage reaches into the next period.
+One thing is a little simpler than charging: what rolls over does so when the first usage reaches into the next period,
+so that what is used after that of the period before no longer takes from what the roll-over's maximum cut off.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ class Estimator:
 
 
 def _rest(usage: Usage, consumed: Consumed | None) -> Usage | None:
-    """What is left for the tariff, in one piece; None if nothing is."""
+    """What is left for the tariff, as one usage, so that set-up fees apply once; None if nothing is."""
     if consumed is None or not consumed.lines:
         return usage
     if not consumed.uncovered:

@@ -14,15 +14,12 @@ from typing import Any, Final
 
 import msgpack
 
-from rater.errors import WalletError
-from rater.identity import identity
 from rater.money import NANOS, format_nanos, parse_nanos
-from rater.wallet.command import carry_out
 from rater.wallet.entry import Kind, hold_names
 from rater.wallet.keys import tag
+from rater.wallet.legs import forward, has_arrived
 from rater.wallet.news import NOTICE, ONWARD, Onward, read_notice, read_onward
 from rater.wallet.store import WalletStore
-from schemas.commands import WalletCommand
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 from schemas.notice import Notice
 
@@ -35,6 +32,9 @@ return 1
 """
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
+
+#: Entries that are looked through at once; Redis answers nobody else meanwhile.
+_PAGE = 1000
 
 #: What may stand in an outbox.
 Event = LifecycleEvent | WalletEntry | Notice | Onward
@@ -72,37 +72,31 @@ class Outbox:
 
     async def delete(self, shard: int, ids: list[bytes]) -> None:
         """Forget entries that are delivered."""
-        await self._redis.xdel(f"{tag(shard)}:o", *ids)
+        if ids:
+            await self._redis.xdel(f"{tag(shard)}:o", *ids)
 
     async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
         """Let the next page of members follow a crossed wallet; their events come to the outbox."""
         return await self._store.fan_out(shard, members, now_ms=now_ms)
 
-    async def forward(self, onward: Onward, *, now_ms: int) -> None:
-        """Carry out the second leg of a transfer, or bring the money back. Safe to repeat.
-
-        What came back stays back: its wallet may have been opened since.
-        """
-        if await self._is_known(onward.back):
-            return
-        try:
-            await carry_out(self._store, onward.command, now_ms=now_ms)
-        except WalletError:
-            await carry_out(self._store, onward.back, now_ms=now_ms)
-
-    async def _is_known(self, command: WalletCommand) -> bool:
-        shard = self._store.shard_of(command.tenant, command.wallet)
-        digest = identity(command.tenant, command.source, command.id)
-        return bool(await self._redis.hexists(f"{tag(shard)}:k", digest))
+    async def forward(self, onward: Onward, *, now_ms: int) -> bool:
+        """Carry out the second leg of a transfer, or bring the money back; False if that must wait. Safe to repeat."""
+        return await forward(self._store, onward, now_ms=now_ms)
 
     async def in_transit(self) -> dict[str, int]:
-        """Money that left one wallet and has not reached another, in nanos by currency."""
+        """Money that left one wallet and has not reached another, in nanos by currency.
+
+        An entry that was carried out and not deleted yet is where it went, and so is not counted.
+        """
         found: defaultdict[str, int] = defaultdict(int)
         for shard in range(self._store.shards):
-            for _, fields in await self._redis.xrange(f"{tag(shard)}:o"):
-                event = unpack_event(fields[b"e"])
-                if isinstance(event, Onward):
-                    found[event.command.currency] += parse_nanos(event.command.amount)
+            after = b"-"
+            while page := await self._redis.xrange(f"{tag(shard)}:o", after, count=_PAGE):
+                after = b"(" + page[-1][0]
+                events = [unpack_event(fields[b"e"]) for _, fields in page]
+                for onward in [event for event in events if isinstance(event, Onward)]:
+                    if not await has_arrived(self._store, onward):
+                        found[onward.command.currency] += parse_nanos(onward.command.amount)
         return dict(found)
 
     async def following(self) -> int:

@@ -282,6 +282,11 @@ class WalletStore:
         """Subscriptions by key."""
         return await values_of(self._redis, keys)
 
+    async def pools(self, refs: Sequence[WalletRef]) -> list[str]:
+        """The subscriber that is each wallet's pool; empty where there is none."""
+        keys = [f"{tag(ref.shard)}:q:{ref.tenant}/{ref.name}".encode() for ref in refs]
+        return [(name or b"").decode() for name in await values_of(self._redis, keys)]
+
     async def remembered(self, tenant: str, wallet: str, digest: bytes) -> Decision | None:
         """What was decided on a command."""
         packed = await self._redis.hget(f"{tag(self.shard_of(tenant, wallet))}:k", digest)

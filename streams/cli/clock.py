@@ -57,10 +57,21 @@ def set_to(settings: Settings, instant: str) -> None:
         raise SettingError(f'instant: "{instant}" is none; write one such as 2026-12-01T00:00:00Z') from None
     at_ms = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 1000
     moved = _moved(settings)
-    if at_ms < moved():
-        raise SettingError(f"instant: the clock is at {_text(moved())} already, and goes only ahead")
-    asyncio.run(_advance(settings, moved, at_ms))
+    asyncio.run(_set(settings, moved, at_ms))
     click.echo(_text(moved()))
+
+
+async def _set(settings: Settings, moved: MovedClock, at_ms: int) -> None:
+    if at_ms >= moved():
+        await _advance(settings, moved, at_ms)
+        return
+    async with open_parts(settings) as parts:
+        async for _ in parts.redis.scan_iter("{s*}:w:*"):
+            raise SettingError(
+                f"instant: the clock is at {_text(moved())} and goes only ahead once there is a wallet;"
+                " take another data folder to begin at an earlier time"
+            )
+        moved.move_to(at_ms, back=True)
 
 
 async def _advance(settings: Settings, moved: MovedClock, until_ms: int) -> None:

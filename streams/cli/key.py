@@ -20,18 +20,19 @@ def key() -> None:
 
 @key.command()
 @click.option("--tenant", default="", help="Whose data it reaches; only an admin key may be without one.")
-@click.option("--account", default="", help="Only this account's wallet and SIMs.")
+@click.option("--account", default="", help="Only this account, its companies, their wallets and SIMs.")
+@click.option("--user", default="", help="Acts for this person, by the person's role in each account.")
 @click.option(
     "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True,
     help="ingest: send usage; read; manage: change, and read; admin: all. May be given several times.",
 )  # fmt: skip
 @click.option("--note", default="", help="What it is for.")
 @click.pass_obj
-def create(settings: Settings, tenant: str, account: str, scopes: tuple[Scope, ...], note: str) -> None:
+def create(settings: Settings, tenant: str, account: str, user: str, scopes: tuple[Scope, ...], note: str) -> None:
     """Make a key. It is printed once, on standard output, and only its digest is kept."""
 
     async def act(parts: Any) -> tuple[str, ApiKey]:
-        return await KeyRing(parts.redis).create(scopes, tenant, account, note, now_ms=parts.clock_ms())
+        return await KeyRing(parts.redis).create(scopes, tenant, account, note, user=user, now_ms=parts.clock_ms())
 
     token, made = with_parts(settings, act)
     click.echo(f"key {made.name} of {tenant or 'every tenant'}, kept nowhere but here:", err=True)
@@ -49,8 +50,9 @@ def list_keys(settings: Settings, *, as_json: bool) -> None:
 
     for found in with_parts(settings, act):
         fields = {
-            "key": found.name, "tenant": found.tenant, "account": found.account, "scopes": found.scopes,
-            "note": found.note, "created": _time(found.created_ms), "revoked": _time(found.revoked_ms),
+            "key": found.name, "tenant": found.tenant, "account": found.account, "user": found.user,
+            "scopes": found.scopes, "note": found.note, "created": _time(found.created_ms),
+            "revoked": _time(found.revoked_ms),
         }  # fmt: skip
         click.echo(orjson.dumps(fields) if as_json else _line(found))
 
@@ -70,6 +72,7 @@ def revoke(settings: Settings, name: str) -> None:
 
 def _line(found: ApiKey) -> str:
     whose = f"{found.tenant or 'every tenant'}{'/' if found.account else ''}{found.account}"
+    whose += f" for {found.user}" if found.user else ""
     revoked = f"  revoked {_time(found.revoked_ms)}" if found.revoked_ms else ""
     return f"{found.name}  {whose}  {','.join(found.scopes)}  {_time(found.created_ms)}{revoked}  {found.note}".rstrip()
 

@@ -44,8 +44,8 @@ async def past_usage_count(clickhouse: ClickHouse, whose: Whose) -> int:
 
 async def past_usage_page(
     clickhouse: ClickHouse, whose: Whose, count: int, after: UsagePlace | None, *, by_time: bool
-) -> tuple[list[Usage], UsagePlace | None]:
-    """The next events and the place after them, None at the end: by subscriber and then time, or all by time."""
+) -> tuple[list[Row], UsagePlace | None]:
+    """The next events (for `usage_of`), by subscriber and time or by time alone; and the place after them, or None."""
     order = ("started_ms", "source", "id") if by_time else ("subscriber", "started_ms", "source", "id")
     where, beyond = _where(whose), ""
     if after is not None:
@@ -63,11 +63,10 @@ async def past_usage_page(
         f"HAVING min(part) = 0 AND started_ms < {whose.until_ms:d}{beyond} "
         f"ORDER BY {', '.join(order)} LIMIT {count:d}"
     )
-    usages = [_usage(whose.tenant, row) for row in rows]
     if len(rows) < count:
-        return usages, None
-    last = usages[-1]
-    return usages, UsagePlace(last.subscriber or "", last.start_ms, last.source, last.id)
+        return rows, None
+    last = rows[-1]
+    return rows, UsagePlace(last["subscriber"], int(last["started_ms"]), last["source"], last["id"])
 
 
 def _where(whose: Whose) -> str:
@@ -88,7 +87,7 @@ def _beyond(place: list[tuple[str, str]]) -> str:
     return f"({name} > {value} OR ({name} = {value} AND {_beyond(rest)}))" if rest else f"{name} > {value}"
 
 
-def _usage(tenant: str, row: Row) -> Usage:
+def usage_of(tenant: str, row: Row) -> Usage:
     """An event as far as its record tells; a country that was found from network or number is the same again."""
     used = int(row["used"])
     service = row["service"]

@@ -1,7 +1,7 @@
 """The ASGI app: every request goes through the same checks in the same order, then to its endpoint.
 
-    key (401) - scope (403) - rate (429) - tenant (403) - content type (415) - size (413) - body (400, 422) -
-    Idempotency-Key (422) - the endpoint
+    key (401) - scope (403) - rate (429) - tenant (403) - person (403) - content type (415) - size (413) -
+    body (400, 422) - Idempotency-Key (422) - the endpoint
 
 What goes wrong below is a `Problem`; anything else is a fault of ours and is logged. A part that is away is 503.
 """
@@ -20,13 +20,36 @@ import msgspec
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from rater.accounts.model import USER
+from rater.accounts.roles import Actor
 from rater.errors import PartsError, RaterError
 from schemas import asyncapi
-from streams.http import calculator, catalogue, estimates, orders, plans, quotes, sims, usage, wallets
+from streams.http import (
+    accounts,
+    auto_refill,
+    calculator,
+    catalogue,
+    estimates,
+    orders,
+    payment_methods,
+    payments,
+    plans,
+    quotes,
+    refills,
+    rules,
+    sims,
+    subscriptions,
+    transfers,
+    usage,
+    wallets,
+    webhook_deliveries,
+    webhooks,
+)
+from streams.http.body import read_body
 from streams.http.desk import Desk
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm
 from streams.http.health import routes as health_routes
@@ -35,6 +58,7 @@ from streams.http.openapi import document
 from streams.http.page import page
 from streams.http.paging import Query
 from streams.http.problems import MEDIA_TYPE, Problem, of_decoding
+from streams.http.stripe_webhook import routes as webhook_routes
 from streams.metrics import HTTP_REQUESTS
 
 log = logging.getLogger(__name__)
@@ -44,15 +68,25 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *quotes.ENDPOINTS,
     *wallets.ENDPOINTS,
     *sims.ENDPOINTS,
+    *subscriptions.ENDPOINTS,
+    *accounts.ENDPOINTS,
+    *transfers.ENDPOINTS,
+    *refills.ENDPOINTS,
+    *auto_refill.ENDPOINTS,
+    *payment_methods.ENDPOINTS,
+    *payments.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *webhooks.ENDPOINTS,
+    *webhook_deliveries.ENDPOINTS,
+    *rules.ENDPOINTS,
     *plans.ENDPOINTS,
     *calculator.ENDPOINTS,
     *orders.ENDPOINTS,
     *estimates.ENDPOINTS,
 )
 
-#: A body that trickles in slower is given up.
-BODY_S = 30.0
+#: For whom a key of the operator acts; its role then decides.
+ACTING_USER = "Rater-Acting-User"
 #: A call that takes longer waits for a part that hangs; usage has been given up before (flow.ANSWER_S).
 CALL_S = 35.0
 _KEY = re.compile(r"[!-~]{1,128}")
@@ -74,6 +108,7 @@ def create_app(desk: Desk) -> Starlette:
     routes += _fixed("/v1/asyncapi.json", _encode(asyncapi.document()), JSON)
     routes += _fixed("/v1/docs", page(described), "text/html; charset=utf-8")
     routes += health_routes(desk)
+    routes += webhook_routes(desk, _refusal)
     return Starlette(routes=routes, exception_handlers={HTTPException: _not_routed, Exception: _fault})
 
 
@@ -104,17 +139,19 @@ async def _call(desk: Desk, endpoint: Endpoint, request: Request, decode: Callab
     desk.limit.take(key.name)
     query = _query(endpoint, request)
     tenant = _tenant(key, query, endpoint)
+    actor = _actor(key, tenant, request)
     form: Any = NoForm()
     body = b""
     if endpoint.media_types:
         _check_media(endpoint, request)
-        body = await _body(request, desk.settings.body_bytes_max)
+        body = await read_body(request, desk.settings.body_bytes_max)
         if not endpoint.raw:
             try:
                 form = decode(body)
             except (ValueError, RecursionError) as error:
                 raise of_decoding(error) from error
     call = Call(desk, key, tenant, request.path_params, query, form, body=body, headers=request.headers)
+    call.actor, call.roles, call.deed = actor, endpoint.asked, endpoint.deed
     if endpoint.keyed or (endpoint.may_be_keyed and "idempotency-key" in request.headers):
         call.subject = f"{endpoint.method} {request.scope['path']}"
         call.idempotency_key = request.headers.get("idempotency-key", "")
@@ -158,33 +195,28 @@ def _tenant(key: ApiKey, query: Query, endpoint: Endpoint) -> str:
     return query.tenant
 
 
+def _actor(key: ApiKey, tenant: str, request: Request) -> Actor:
+    """For whom the call is made: the key's own user, or whom a key of the operator names."""
+    named = request.headers.get(ACTING_USER)
+    if named is None:
+        return Actor(key.user, key.is_operator)
+    if not key.names_people:
+        raise Problem(
+            "not-allowed", "only a key of the whole tenant that may manage says for whom it acts", ACTING_USER
+        )
+    if not USER.fullmatch(named):
+        raise Problem("invalid", "name a user with 1 to 128 visible ASCII characters without a slash", ACTING_USER)
+    if not tenant:
+        raise Problem("invalid", "a person acts in one tenant: say ?tenant=NAME", "tenant")
+    return Actor(named)
+
+
 def _check_media(endpoint: Endpoint, request: Request) -> None:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in endpoint.media_types:
         raise Problem("media-type", f"send {' or '.join(endpoint.media_types)}", "Content-Type")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem("media-type", "send it as it is", "Content-Encoding")
-
-
-async def _body(request: Request, bytes_max: int) -> bytes:
-    said = request.headers.get("content-length", "0")
-    chunks, size = [], int(said) if said.isascii() and said.isdigit() else 0
-    if size <= bytes_max:
-        size = 0
-        try:
-            async with asyncio.timeout(BODY_S):
-                async for chunk in request.stream():
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > bytes_max:
-                        break
-        except TimeoutError:
-            raise Problem("too-slow", f"the body did not arrive within {BODY_S:.0f} s") from None
-        except ClientDisconnect:
-            raise Problem("malformed", "the client left before its body was whole") from None
-    if size > bytes_max:
-        raise Problem("too-large", f"a body has at most {bytes_max} bytes")
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _refusal(error: Exception) -> Response:

@@ -42,7 +42,7 @@ def _allowance(plan: Plan, name: str) -> Allowance:
         return allowance
     found = next((allowance for allowance in plan.allowances if allowance.unit == "credits"), None)
     if found is None:
-        raise Problem("invalid", f"plan {plan.name} grants no credits", "plan")
+        raise Problem("conflict", f"plan {plan.name} grants no credits", "plan")
     return found
 
 
@@ -108,7 +108,7 @@ ENDPOINTS = (
         summary="How many messages, MB or minutes the credits of a plan buy",
         form=CalculatorForm,
         answer=Calculation,
-        problems=(404,),
+        problems=(404, 409),
         any_tenant=True,
     ),
 )

@@ -10,6 +10,7 @@ from streams.http.claims import Claims
 from streams.http.flow import Flow
 from streams.http.keys import KeyRing
 from streams.http.limits import RateLimit
+from streams.http.reach import Reach
 
 
 @dataclass
@@ -20,14 +21,17 @@ class Desk:
     flow: Flow
     claims: Claims
     keys: KeyRing
+    reach: Reach
     limit: RateLimit
     settings: HttpSettings
 
     @classmethod
     def of(cls, engine: Engine, flow: Flow) -> Desk:
         """The desk of an opened engine."""
-        redis, settings = engine.parts.redis, engine.parts.settings.http
-        return cls(engine, flow, Claims(redis), KeyRing(redis), RateLimit(settings.requests_per_second), settings)
+        parts, settings = engine.parts, engine.parts.settings.http
+        reach = Reach(parts.accounts, parts.account_wallets)
+        limit = RateLimit(settings.requests_per_second)
+        return cls(engine, flow, Claims(parts.redis), KeyRing(parts.redis), reach, limit, settings)
 
     @property
     def now_ms(self) -> int:

@@ -7,16 +7,18 @@ of one SIM's counters (of every SIM's, where they share an allowance). Between f
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from fractions import Fraction
 from typing import Final
 
+from rater.directory import Subscriber
 from rater.plans.calendar import local, month_end_ms
 from rater.plans.estimate import Estimator, as_sold
 from rater.plans.model import Plan
 from rater.plans.proration import to_minor_nanos
 from rater.tariff.model import Tariff
 from schemas.usage import BASE_UNIT
-from streams.clickhouse.past_usage import Whose, past_usage_count, past_usage_page
+from streams.clickhouse.past_usage import Whose, past_usage_count, past_usage_page, usage_of
 from streams.http.endpoint import Call, Endpoint
 from streams.http.forms import instant, money
 from streams.http.forms_sales import Estimate, EstimateForm, EstimateMonth, Unpriced
@@ -25,7 +27,8 @@ from streams.http.problems import Problem
 from streams.http.sims import find_sim
 from streams.http.wallets import find
 
-#: Of one estimate: what is read and rated well within the time that a call may take.
+#: Of one estimate: what is read and rated well within the time that a call may take. 200,000 took 12 s to read from the
+#: embedded engine and 2 s to rate, on two shared cores.
 EVENTS_MAX: Final = 200_000
 PAGE: Final = 10_000
 #: Rated between two turns of others: about two milliseconds.
@@ -52,9 +55,9 @@ async def estimate(call: Call[EstimateForm]) -> Estimate:
     estimator = Estimator(plan, tariff, plan.zone, bounds_ms, volume=form.volume, is_one=is_one)
     place, more = None, events > 0
     while more:
-        usages, place = await past_usage_page(clickhouse, whose, PAGE, place, by_time=estimator.is_common)
-        for number, usage in enumerate(usages):
-            estimator.add(usage)
+        rows, place = await past_usage_page(clickhouse, whose, PAGE, place, by_time=estimator.is_common)
+        for number, row in enumerate(rows):
+            estimator.add(usage_of(call.tenant, row))
             if number % TURN == TURN - 1:
                 await asyncio.sleep(0)
         more = place is not None
@@ -64,19 +67,38 @@ async def estimate(call: Call[EstimateForm]) -> Estimate:
 
 async def _whose(call: Call[EstimateForm], from_ms: int, until_ms: int) -> Whose:
     """Whose usage is asked about, if the key reaches it."""
-    form, own = call.form, call.key.account
+    form = call.form
     if sum(map(bool, (form.account, form.wallet, form.sim))) != 1:
         raise Problem("invalid", "say whose usage: exactly one of account, wallet and sim", "account")
-    whose = Whose(call.tenant, from_ms, until_ms, (own,) if own else ())
+    whose = Whose(call.tenant, from_ms, until_ms, ())
     if form.account:
-        call.check_account(form.account, f"account {form.account}")
+        await call.check_account(form.account, f"account {form.account}")
         return whose._replace(accounts=(form.account,))
     if form.wallet:
         await find(call, form.wallet)
-        return whose._replace(wallet=form.wallet)
+        return whose._replace(wallet=form.wallet, accounts=await _accounts_of_wallet(call, form.wallet))
     sim = await find_sim(call, form.sim)
-    accounts = (own,) if own else tuple(dict.fromkeys(assignment.account for assignment in sim.assignments))
-    return whose._replace(accounts=accounts, subscriber=sim.id)
+    return whose._replace(accounts=await _accounts_of_sim(call, sim), subscriber=sim.id)
+
+
+async def _accounts_of_wallet(call: Call[EstimateForm], wallet: str) -> tuple[str, ...]:
+    """By whose records; none is any. A wallet may have paid for SIMs that the key does not reach."""
+    if not call.is_bound:
+        return ()
+    accounts = {call.key.account, await call.desk.reach.account_of(call.tenant, wallet)}
+    if await call.desk.engine.parts.accounts.get(call.tenant, wallet) is None:
+        accounts.add(wallet)  # from before it was claimed
+    return tuple(sorted(accounts - {""}))
+
+
+async def _accounts_of_sim(call: Call[EstimateForm], sim: Subscriber) -> tuple[str, ...]:
+    """The accounts it was of, as far as they are within reach."""
+    found = []
+    for assignment in sim.assignments:
+        with suppress(Problem):
+            await call.check_sim(assignment, "such SIM")
+            found.append(assignment.account)
+    return tuple(dict.fromkeys(found))
 
 
 def _shown(plan: Plan, tariff: Tariff, estimator: Estimator, bounds_ms: list[int], holders: int) -> Estimate:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
+from rater.accounts.model import USER
 from rater.errors import SettingError
 
 Scope = Literal["ingest", "read", "manage", "admin"]
@@ -39,7 +40,10 @@ Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """A key as it is stored. An empty tenant (admin only) is every tenant, an empty account every one of the tenant."""
+    """A key as it is stored. An empty tenant (admin only) is every tenant, an empty account every one of the tenant.
+
+    A key of a `user` acts for that person, whose role in an account decides there what it may do.
+    """
 
     name: str
     digest: Bytes32
@@ -49,14 +53,25 @@ class ApiKey(msgspec.Struct, frozen=True):
     note: str = ""
     created_ms: int = 0
     revoked_ms: int = 0
+    user: str = ""
 
     def may(self, scope: Scope) -> bool:
         """Whether the key's scopes include this one."""
         return any(scope in _INCLUDED[own] for own in self.scopes)
 
-    def covers(self, account: str) -> bool:
-        """Whether the key reaches this account. A wallet belongs to the account of its name."""
-        return self.account in ("", account)
+    def covers(self, account: str, organisation: str = "") -> bool:
+        """Whether the key reaches this account, which may be a company of an organisation."""
+        return self.account in ("", account, organisation)
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it may do what no role in an account allows: with all the scopes, or over the whole tenant."""
+        return not self.user and ("admin" in self.scopes or not self.account)
+
+    @property
+    def names_people(self) -> bool:
+        """Whether it may say for whom it acts."""
+        return not self.user and not self.account and self.may("manage")
 
 
 class KeyRing:
@@ -67,7 +82,7 @@ class KeyRing:
         self._known: dict[str, tuple[float, ApiKey]] = {}
 
     async def create(
-        self, scopes: tuple[Scope, ...], tenant: str, account: str = "", note: str = "", *, now_ms: int
+        self, scopes: tuple[Scope, ...], tenant: str, account: str = "", note: str = "", *, user: str = "", now_ms: int
     ) -> tuple[str, ApiKey]:
         """A new key and its token, which is not kept and so is told only here.
 
@@ -80,8 +95,10 @@ class KeyRing:
             raise SettingError("tenant: only an admin key may be without one")
         if tenant and not TENANT.fullmatch(tenant):
             raise SettingError(f'tenant: "{tenant}" must be a name without "/" and ":"')
+        if user and not (tenant and USER.fullmatch(user)):
+            raise SettingError(f'user: "{user}" must be visible ASCII without "/", and of a tenant')
         name, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        key = ApiKey(name, _digest(secret), scopes, tenant, account, note, now_ms)
+        key = ApiKey(name, _digest(secret), scopes, tenant, account, note, now_ms, user=user)
         await self._redis.hset(STORED, name, msgspec.json.encode(key))
         return f"rk_{name}_{secret}", key
 

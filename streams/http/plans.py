@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from rater.plans.credits import credits_of
@@ -44,14 +45,21 @@ from streams.http.problems import Problem
 class PlansQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     """A page of the plans as in force at a time."""
 
-    at: Annotated[Instant | None, Meta(description="As in force then; now if left out.")] = None
+    #: As text: a parameter that is read as a time could be a bare number too.
+    at: Annotated[
+        str | None,
+        Meta(
+            description="As in force then, RFC 3339 with a zone; now if left out.",
+            extra_json_schema={"format": "date-time"},
+        ),
+    ] = None
 
 
 async def plans(call: Call[NoForm]) -> Plans:
     """The plans in force."""
     query: PlansQuery = call.query
     catalogue = call.desk.engine.catalogue
-    at_ms = call.desk.now_ms if query.at is None else unix_ms(query.at)
+    at_ms = call.desk.now_ms if query.at is None else _at_ms(query.at)
     after = place_of(query.cursor, str) or ""
     found = [plan for name in catalogue.plans if name > after and (plan := catalogue.plan(name, at_ms)) is not None]
     page = found[: query.limit]
@@ -94,7 +102,7 @@ def shown(call: Call[Any], plan: Plan) -> PlanVersion:
         floor=None if floor_nanos is None else money(floor_nanos),
         positive_balance=plan.positive_balance,
         invoice_limit=None if limit_nanos is None else money(limit_nanos),
-        entitlements=EntitlementsOut(sorted(plan.entitlements), _capacity(plan.capacity)),
+        entitlements=EntitlementsOut(sorted(plan.entitlements), capacity_out(plan.capacity)),
         actions=sorted(plan.actions),
         leaving=_leaving(plan.leaving),
         joining=_joining(plan.joining),
@@ -146,6 +154,13 @@ def quantity_text(allowance: Allowance, parts: int) -> str:
     return number_text(credits_of(allowance, parts))
 
 
+def _at_ms(text: str) -> int:
+    try:
+        return unix_ms(msgspec.convert(text, Instant))
+    except msgspec.ValidationError as error:
+        raise Problem("invalid", f'"{text}" is no time such as 2026-11-01T00:00:00Z', "at") from error
+
+
 def _fee(plan: Plan, recurring: Recurring) -> FeeOut:
     return FeeOut(money(recurring.price_nanos), _start(recurring.starts or plan.billing.starts))
 
@@ -195,11 +210,12 @@ def _addon(addon: AddOn) -> AddOnOut:
         recurring=addon.recurring,
         hold_days=addon.hold_days,
         allowances=[_allowance(allowance) for allowance in addon.allowances],
-        capacity=_capacity(addon.capacity),
+        capacity=capacity_out(addon.capacity),
     )
 
 
-def _capacity(capacity: Capacity) -> CapacityOut:
+def capacity_out(capacity: Capacity) -> CapacityOut:
+    """What may be in use at once."""
     return CapacityOut(*(getattr(capacity, name) for name in CapacityOut.__struct_fields__))
 
 

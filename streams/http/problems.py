@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from rater.errors import WalletError
+from rater.errors import AccountError, WalletError
 from schemas.errors import UsageError, explain
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -83,3 +83,8 @@ def of_wallet(error: WalletError) -> Problem:
         return Problem("conflict", str(error))
     kind = "invalid" if field == "amount" else "conflict"
     return Problem(kind, detail, "Idempotency-Key" if field == "id" else field)
+
+
+def of_account(error: AccountError) -> Problem:
+    """What an account says no to."""
+    return Problem(error.why, error.detail, "Idempotency-Key" if error.field == "id" else error.field)

@@ -115,9 +115,10 @@ async def _terms(call: Call[QuoteForm], usage: Usage, index: int) -> tuple[Tarif
         raise Problem("invalid", "needed to find the SIM; or name a plan or a tariff", "tenant")
     (subscriber,) = await call.desk.engine.parts.directory.resolve([usage])
     assignment = Directory.assignment(subscriber, usage.start_ms) if subscriber else None
-    if assignment is None or not call.key.covers(assignment.account):
-        detail = f"{call.tenant} has no such SIM at that time; name a plan or a tariff to quote without one"
-        raise Problem("not-found", detail, f"/usage/{index}")
+    what = "such SIM at that time; name a plan or a tariff to quote without one"
+    if assignment is None:
+        raise Problem("not-found", f"{call.tenant} has no {what}", f"/usage/{index}")
+    await call.check_sim(assignment, what, f"/usage/{index}")
     tariff, zone = _of_plan(call, assignment.plan, usage, f"/usage/{index}")
     return tariff, assignment.zone or zone
 

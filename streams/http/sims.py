@@ -25,10 +25,12 @@ async def add(call: Call[NewSim]) -> Sim:
     """Make a SIM known; a repeat finds it there as this very key made it."""
     form, parts = call.form, call.desk.engine.parts
     wallet = await find(call, form.wallet)
-    account = form.account or form.wallet
-    call.check_account(account, f"account {account}")
+    account = form.account or await call.desk.reach.account_of(call.tenant, form.wallet)
+    if form.account:
+        await call.check_account(account, f"account {account}")
     _check_plan(call, form.plan, wallet.currency)
-    assignment = Assignment(_from_ms(form.from_time, 0), form.wallet, account, form.plan, wallet.currency)
+    zone = await _zone(call, account)
+    assignment = Assignment(_from_ms(form.from_time, 0), form.wallet, account, form.plan, wallet.currency, zone)
     wanted = Subscriber(call.tenant, form.sim, 1, (assignment,), form.iccid, form.imsi, form.msisdn)
     known = await parts.directory.get(call.tenant, form.sim)
     plan, is_new = await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, form, _encode(wanted))
@@ -41,10 +43,10 @@ async def add(call: Call[NewSim]) -> Sim:
         await parts.directory.add([wanted], now_ms=parts.clock_ms())
     except WalletError as error:
         raise of_wallet(error) from error
-    call.desk.engine.publisher.wake()
     found = await find_sim(call, form.sim)
     if not _is_same(found, wanted):  # somebody else was quicker; who is known stays as it is
         raise conflict
+    await _begin(call, found)
     return await _shown(call, found, repeated=known is not None)
 
 
@@ -59,11 +61,14 @@ async def move(call: Call[Move]) -> Sim:
     found = await find_sim(call, call.path["sim"])
     last = found.assignments[-1]
     wallet = await find(call, form.wallet or last.wallet)
-    account, plan = form.account or last.account, form.plan or last.plan
-    call.check_account(account, f"account {account}")
+    present = await call.account_of(last)
+    account, plan = form.account or present, form.plan or last.plan
+    if account != present:
+        await call.check_account(account, f"account {account}")
     _check_plan(call, plan, wallet.currency)
+    zone = last.zone if account == present else await _zone(call, account)
     from_ms = _from_ms(form.from_time, parts.clock_ms())
-    wanted = Assignment(from_ms, wallet.wallet, account, plan, wallet.currency, last.zone)
+    wanted = Assignment(from_ms, wallet.wallet, account, plan, wallet.currency, zone)
     claimed, _ = await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, form, _encode(wanted))
     wanted = _assignment(claimed)
     repeated = wanted in found.assignments
@@ -74,8 +79,16 @@ async def move(call: Call[Move]) -> Sim:
             moved = await parts.directory.move(call.tenant, found.id, wanted, now_ms=parts.clock_ms())
     except WalletError as error:
         raise of_wallet(error) from error
-    call.desk.engine.publisher.wake()
+    await _begin(call, moved)
     return await _shown(call, moved, repeated=repeated)
+
+
+async def _begin(call: Call[Any], sim: Subscriber) -> None:
+    """Let the assigned plan begin now, if it has; after a crash before this it begins with the first usage."""
+    subscriptions, now_ms = call.desk.engine.subscriptions, call.desk.now_ms
+    if sim.assignments[-1].from_ms <= now_ms:
+        await subscriptions.begin(subscriptions.subject(sim, now_ms))
+    call.desk.engine.publisher.wake()
 
 
 async def put_hold(call: Call[NewHold]) -> Change:
@@ -103,13 +116,16 @@ async def find_sim(call: Call[Any], sim: str) -> Subscriber:
     """The SIM, if the key reaches it; another tenant's, another account's and none at all are the same answer."""
     found = await call.desk.engine.parts.directory.get(call.tenant, sim)
     # The directory's keys are made by joining names; one that is made to look like another tenant's finds nothing.
-    if found is None or (found.tenant, found.id) != (call.tenant, sim) or not call.key.covers(_account(found)):
+    if found is None or (found.tenant, found.id) != (call.tenant, sim):
         raise Problem("not-found", f"{call.tenant} has no SIM {sim}")
+    await call.check_sim(found.assignments[-1], f"SIM {sim}")
     return found
 
 
-def _account(sim: Subscriber) -> str:
-    return sim.assignments[-1].account
+async def _zone(call: Call[Any], account: str) -> str:
+    """The clock of an account's periods; empty where none of that name was made, for the plan's."""
+    found = await call.desk.engine.parts.accounts.get(call.tenant, account)
+    return found.zone if found else ""
 
 
 async def _shown(call: Call[Any], found: Subscriber, *, repeated: bool = False) -> Sim:
@@ -155,10 +171,10 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="POST", path=f"{_SIM}/holds", handler=put_hold, scope="manage", keyed=True, status=201,
-        summary="Suspend one SIM", form=NewHold, answer=Change, problems=(404,),
+        roles=(), summary="Suspend one SIM", form=NewHold, answer=Change, problems=(404,),
     ),
     Endpoint(
         method="DELETE", path=f"{_SIM}/holds/{{hold}}", handler=release, scope="manage", keyed=True,
-        summary="Take a hold off one SIM", answer=Change, problems=(404,),
+        roles=(), summary="Take a hold off one SIM", answer=Change, problems=(404,),
     ),
 )  # fmt: skip

@@ -30,7 +30,7 @@ from streams.http.flow import DOOR
 from streams.http.forms import CloudEventIn, CloudEvents, Events, EventVerdict, UsageIn, UsageVerdicts
 from streams.http.keys import TENANT
 from streams.http.problems import Problem, of_decoding
-from streams.http.reach import check_reach
+from streams.http.whose import check_usage
 
 CLOUDEVENT, CLOUDEVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
 
@@ -71,8 +71,8 @@ async def take(call: Call[NoForm]) -> UsageVerdicts:
         if identity.source.__class__ is not str or identity.id.__class__ is not str:
             _refuse_nameless(identity, index, len(values))
         events.append(RawEvent(raw, DOOR, 0, headers))
-    if call.key.account:
-        await check_reach(call, format, events)
+    if call.is_bound:
+        await check_usage(call, format, events)
     if call.idempotency_key:  # the events remember themselves; it only has to be the same request
         content = blake2b(call.body, digest_size=16).hexdigest()
         await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, content)

@@ -38,8 +38,9 @@ SOURCE = "http"
 async def create(call: Call[NewWallet]) -> Change:
     """Open a wallet."""
     form = call.form
-    if not call.key.covers(form.wallet):
+    if not await call.desk.reach.covers(call.key, call.tenant, form.wallet):
         raise Problem("not-allowed", f"this key reaches the account {call.key.account} only", "wallet")
+    await call.check_wallet(form.wallet)
     if not is_currency(form.currency):
         raise Problem("invalid", f"{form.currency} is no ISO 4217 code such as EUR", "currency")
     command = _command(call, form.wallet, "create", currency=form.currency, amount=form.balance, floor=form.floor)
@@ -48,7 +49,11 @@ async def create(call: Call[NewWallet]) -> Change:
 
 async def show(call: Call[NoForm]) -> Wallet:
     """A wallet as it stands."""
-    state = await find(call, call.path["wallet"])
+    return shown(await find(call, call.path["wallet"]))
+
+
+def shown(state: WalletState) -> Wallet:
+    """A wallet as the API writes it."""
     return Wallet(
         tenant=state.tenant,
         wallet=state.wallet,
@@ -118,13 +123,13 @@ async def history(call: Call[NoForm]) -> History:
     return History(entries, cursor_of(WalletPlace(int(last["epoch"]), int(last["n"]), last["cause"])) if last else "")
 
 
-async def find(call: Call[Any], wallet: str) -> WalletState:
+async def find(call: Call[Any], wallet: str, field: str = "") -> WalletState:
     """The wallet, if the key reaches it; another tenant's, another account's and none at all are the same answer."""
-    call.check_account(wallet, f"wallet {wallet}")
+    await call.check_wallet(wallet, field)
     # A slash is in no wallet's name, and would make the key of another tenant's.
     state = None if "/" in wallet else await call.desk.engine.parts.store.wallet(call.tenant, wallet)
     if state is None:
-        raise Problem("not-found", f"{call.tenant} has no wallet {wallet}")
+        raise Problem("not-found", f"{call.tenant} has no wallet {wallet}", field)
     return state
 
 
@@ -182,7 +187,7 @@ _WALLET = "/v1/wallets/{wallet}"
 ENDPOINTS = (
     Endpoint(
         method="POST", path="/v1/wallets", handler=create, scope="manage", keyed=True, status=201,
-        summary="Open a wallet", form=NewWallet, answer=Change,
+        roles=(), summary="Open a wallet with money in it", form=NewWallet, answer=Change,
     ),
     Endpoint(
         method="GET", path=_WALLET, handler=show, scope="read", summary="A wallet as it stands", answer=Wallet,
@@ -198,19 +203,20 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="POST", path=f"{_WALLET}/top-ups", handler=top_up, scope="manage", keyed=True, status=201,
-        summary="Add money; SIMs that were held for the balance resume", form=TopUp, answer=Change, problems=(404,),
+        roles=(), summary="Add money; SIMs that were held for the balance resume", form=TopUp, answer=Change,
+        problems=(404,),
     ),
     Endpoint(
         method="PUT", path=f"{_WALLET}/floor", handler=move_floor, scope="manage", keyed=True,
-        summary="Say how far the balance may go down", form=Floor, answer=Change, problems=(404,),
+        roles=(), summary="Say how far the balance may go down", form=Floor, answer=Change, problems=(404,),
     ),
     Endpoint(
         method="POST", path=f"{_WALLET}/holds", handler=put_hold, scope="manage", keyed=True, status=201,
-        summary="Suspend a wallet and its SIMs; a refill does not lift it", form=NewHold, answer=Change,
+        roles=(), summary="Suspend a wallet and its SIMs; a refill does not lift it", form=NewHold, answer=Change,
         problems=(404,),
     ),
     Endpoint(
         method="DELETE", path=f"{_WALLET}/holds/{{hold}}", handler=release, scope="manage", keyed=True,
-        summary="Take a hold off a wallet", answer=Change, problems=(404,),
+        roles=(), summary="Take a hold off a wallet", answer=Change, problems=(404,),
     ),
 )  # fmt: skip

@@ -5,8 +5,11 @@ Who has the wallet carries it out in one call, if the subscription and what was 
 upon. `next_step` answers what time alone has made due; called until it answers None, it catches up in order of time.
 """
 
+from rater.plans.life.addons import auto_pay, buy, capacity_of, pay, release
 from rater.plans.life.balances import balances, is_covered, needs_step, plan_at
+from rater.plans.life.change import account_of, cancel, change, schedule, unschedule
 from rater.plans.life.join import begin
+from rater.plans.life.overview import Overview, overview
 from rater.plans.life.state import Bought, Grant, Outcome, Planned, Saying, Status, Step, Subscription, View
 from rater.plans.life.steps import next_step
 from rater.plans.life.usage import first_usage
@@ -16,18 +19,30 @@ __all__ = [
     "Bought",
     "Grant",
     "Outcome",
+    "Overview",
     "Planned",
     "Saying",
     "Status",
     "Step",
     "Subscription",
     "View",
+    "account_of",
+    "auto_pay",
     "balances",
     "begin",
+    "buy",
+    "cancel",
+    "capacity_of",
+    "change",
     "first_usage",
     "is_covered",
     "needs_step",
     "next_step",
+    "overview",
+    "pay",
     "plan_at",
+    "release",
+    "schedule",
+    "unschedule",
     "wake",
 ]

@@ -48,14 +48,23 @@ def _dues(sub: Subscription, view: View) -> Iterator[Due]:
     if sub.valid_until_ms is not None and sub.status != "expired":
         yield Due(sub.valid_until_ms, VALIDITY)
     if sub.status == "active":
-        if sub.periods is not None:
-            yield from _renewal(sub, sub.periods, view)
-        if sub.fee_due_ms is not None:
-            yield Due(sub.fee_due_ms, FEE)
+        yield from _billing(sub, view)
     yield from _addons(sub, view)
     ends_ms = min((grant.until_ms for grant in sub.grants if not grant.ended), default=NEVER_MS)
     if ends_ms < NEVER_MS:
         yield Due(ends_ms, EXPIRE)
+
+
+def earliest_billing(sub: Subscription, view: View) -> Due | None:
+    """When the plan next charges: RENEW or FEE; None if it does not by time alone."""
+    return min(_billing(sub, view), default=None) if sub.status == "active" else None
+
+
+def _billing(sub: Subscription, view: View) -> Iterator[Due]:
+    if sub.periods is not None:
+        yield from _renewal(sub, sub.periods, view)
+    if sub.fee_due_ms is not None:
+        yield Due(sub.fee_due_ms, FEE)
 
 
 def _addons(sub: Subscription, view: View) -> Iterator[Due]:

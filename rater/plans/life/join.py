@@ -43,7 +43,7 @@ def begin(before: Subscription | None, plan: str, assigned_ms: int, zone: str, v
         sayings = (*closed, *sayings)
         is_forfeited = old is not None and old.leaving.unused == "forfeited"
         grants = cut(before, assigned_ms) if is_forfeited else stopped(before)
-        sub = replace(left(before, plan, assigned_ms), zone=zone, grants=grants)
+        sub = replace(left(before, terms, assigned_ms), zone=zone, grants=grants)
     sub = replace(sub, volume=volume, credit_nanos=0, by_change=False, activation_due=terms.activation_nanos > 0)
     sub = renewed_validity(sub, terms, assigned_ms)
     periods = billing_periods(terms, zone, assigned_ms, None)
@@ -61,10 +61,12 @@ def joined(
     floor_nanos: int | None,
     *,
     all_or_nothing: bool = False,
+    asleep: bool = False,
 ) -> Step:
     """The step that a subscription's time on a plan begins with, `sub` being of that plan already.
 
-    What is due at once is one fee: the period's, the activation's, less what is to be given back.
+    What is due at once is one fee: the period's, the activation's, less what is to be given back. Who is `asleep`, the
+    plan before having expired, stays so: nothing begins until the wallet is refilled.
     """
     sub = replace(
         sub,
@@ -76,17 +78,20 @@ def joined(
         next_period=0,
         fee_due_ms=None,
         paid_nanos=0,
-        invoice_from_ms=at_ms if plan.settlement == "invoice" else None,
+        invoice_from_ms=_invoice_from_ms(sub, plan, at_ms),
     )
     period = periods.period_at(at_ms) if periods is not None else None
-    begun = begin_period(sub, period.index, at_ms, view, plan) if period is not None else Begun(sub, 0)
+    index = period.index if period is not None else 0
+    if asleep:
+        slept = replace(sub, status="expired", next_period=index, valid_until_ms=None)
+        return step(name, at_ms, 0, finished(slept, at_ms, view, sayings), None, floor_nanos)
+    begun = begin_period(sub, index, at_ms, view, plan) if period is not None else Begun(sub, 0)
     after, fee_nanos = settled(begun, plan)
     paid = finished(after, at_ms, view, (*sayings, *begun.sayings))
     failed = None
     if not all_or_nothing:
         held, said = unpaid(sub, at_ms, fee_nanos, plan)
-        held = replace(held, next_period=period.index if period is not None else 0)
-        failed = finished(held, at_ms, view, (*sayings, said))
+        failed = finished(replace(held, next_period=index), at_ms, view, (*sayings, said))
     return step(name, at_ms, fee_nanos, paid, failed, floor_nanos)
 
 
@@ -98,12 +103,40 @@ def settled(begun: Begun, plan: Plan) -> tuple[Subscription, int]:
     return replace(sub, credit_nanos=0), fee_nanos
 
 
-def left(sub: Subscription, plan: str, at_ms: int) -> Subscription:
-    """A subscription to another plan from an instant on; the one before is past."""
+def left(sub: Subscription, plan: Plan, at_ms: int) -> Subscription:
+    """A subscription to another plan from an instant on; the one before is past.
+
+    A plan with which nothing begins by first usage does not wait for another one.
+    """
     kept = [(from_ms, min(until_ms, at_ms), name) for from_ms, until_ms, name in sub.past if from_ms < at_ms]
     if sub.assigned_ms < at_ms:
         kept.append((sub.assigned_ms, at_ms, sub.plan))
-    return replace(sub, plan=plan, assigned_ms=at_ms, past=tuple(kept), planned=None, first_usage_ms=None, volume=None)
+    used_ms = at_ms if sub.was_used and not waits_for_usage(plan) else None
+    return replace(
+        sub,
+        plan=plan.name,
+        assigned_ms=at_ms,
+        past=tuple(kept),
+        planned=None,
+        first_usage_ms=used_ms,
+    )
+
+
+def waits_for_usage(plan: Plan) -> bool:
+    """Whether anything of a plan begins with the first usage."""
+    starts = [
+        plan.billing.starts,
+        plan.recurring.starts if plan.recurring is not None else None,
+        plan.validity.starts if plan.validity is not None else None,
+    ]
+    return any(start is not None and start.at == "first-usage" for start in starts)
+
+
+def _invoice_from_ms(sub: Subscription, plan: Plan, at_ms: int) -> int | None:
+    """From when on the next invoice is: invoices follow each other without a gap."""
+    if plan.settlement != "invoice":
+        return None
+    return at_ms if sub.invoice_from_ms is None else sub.invoice_from_ms
 
 
 def cut(sub: Subscription, at_ms: int) -> tuple[Grant, ...]:
@@ -122,8 +155,8 @@ def stopped(sub: Subscription) -> tuple[Grant, ...]:
 
 
 def renewed_validity(sub: Subscription, plan: Plan, at_ms: int) -> Subscription:
-    """A subscription whose validity begins with the plan; where it begins with first usage it has none yet."""
-    periods = validity_periods(plan, sub.zone, at_ms, sub.first_usage_ms)
+    """A subscription whose validity begins at an instant; one that waits for the first usage has none yet."""
+    periods = validity_periods(plan, sub.zone, at_ms, None if sub.first_usage_ms is None else at_ms)
     return replace(
         sub,
         valid_until_ms=periods.start_ms(1) if periods is not None else None,

@@ -7,6 +7,7 @@ whatever step comes after that.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from rater.plans.allowances import NEVER_MS
 from rater.plans.credits import credits_of
 from rater.plans.life.due import addon_of, earliest
 from rater.plans.life.state import (
+    DAY_MS,
     GRACE_MS,
     HOLDS,
     PAST_KEPT_MS,
@@ -29,6 +31,7 @@ from rater.plans.life.state import (
 from rater.plans.model import Capacity, Plan
 
 _NOTHING = Capacity()
+_SHOWN_MS: Final = 31 * DAY_MS
 
 
 def finished(sub: Subscription, at_ms: int, view: View, sayings: Sequence[Saying] = ()) -> Outcome:
@@ -38,7 +41,7 @@ def finished(sub: Subscription, at_ms: int, view: View, sayings: Sequence[Saying
     grants = tuple(
         replace(grant, ended=True) if grant.until_ms <= at_ms and not grant.ended else grant
         for grant in sub.grants
-        if at_ms < grant.until_ms + GRACE_MS
+        if at_ms < grant.until_ms + GRACE_MS and not _is_used_up(grant, at_ms, view)
     )
     bought = tuple(one for one in sub.bought if _is_left(one, grants, view))
     past = tuple(stretch for stretch in sub.past if at_ms < stretch[1] + PAST_KEPT_MS)
@@ -94,6 +97,7 @@ def _is_left(bought: Bought, grants: tuple[Grant, ...], view: View) -> bool:
     return addon is not None and addon.capacity != _NOTHING
 
 
-def is_used_up(grant: Grant, view: View) -> bool:
-    """Nothing is left of what does not end by time."""
-    return grant.until_ms == NEVER_MS and not grant.left_parts(view.used)
+def _is_used_up(grant: Grant, at_ms: int, view: View) -> bool:
+    """Nothing is left of what does not end by time; it is shown for a month."""
+    is_endless = grant.until_ms == NEVER_MS and grant.from_ms + _SHOWN_MS <= at_ms
+    return is_endless and not grant.left_parts(view.used)

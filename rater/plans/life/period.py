@@ -10,7 +10,6 @@ from rater.plans.allowances import Balance, grant, rolled_over
 from rater.plans.calendar import Period, Periods
 from rater.plans.due import Due, period_fee
 from rater.plans.life.balances import balance_of
-from rater.plans.life.outcome import is_used_up
 from rater.plans.life.state import GRACE_MS, Grant, Saying, Subscription, View
 from rater.plans.model import Allowance, Plan
 
@@ -91,7 +90,7 @@ def _grants(sub: Subscription, period: Period, at_ms: int, view: View, plan: Pla
         )
         for allowance in plan.allowances
     ]
-    return (*(one for one in kept if not is_used_up(one, view)), *(granted(balance, plan) for balance in new))
+    return (*kept, *(granted(balance, plan) for balance in new))
 
 
 def rolled(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from rater.plans.life.addons import paid_step
 from rater.plans.life.join import renewed_validity, settled
 from rater.plans.life.outcome import finished, step
 from rater.plans.life.period import Begun, begin_period, fee_of, terms_of
@@ -22,21 +23,37 @@ def wake(sub: Subscription, at_ms: int, view: View) -> Step | None:
     A plan that is never renewed stays expired.
     """
     if sub.status in ("unpaid", "expired"):
-        woken = _revive(sub, at_ms, view)
-        return woken if woken is not None and _can_pay(woken, view) else None
+        woken = revived(sub, at_ms, view)
+        is_empty = sub.status == "expired" and view.available_nanos <= 0
+        if woken is None or is_empty or needs_nanos(woken, view) > max(0, view.available_nanos):
+            return None
+        return woken
+    if sub.status == "active":
+        for bought in sub.bought:
+            paid = paid_step(sub, bought, at_ms, view) if bought.on_hold_since_ms and bought.auto_pay else None
+            if paid is not None and paid.fee_nanos <= max(0, view.available_nanos):
+                return paid
     return None
 
 
-def _revive(sub: Subscription, at_ms: int, view: View) -> Step | None:
+def revived(sub: Subscription, at_ms: int, view: View) -> Step | None:
+    """The step of a subscriber that is unpaid or expired, whatever is available; None if no refill helps."""
     plan = view.plan(sub.plan, at_ms)
-    revived = replace(sub, status="active")
+    alive = replace(sub, status="active")
     if sub.status == "expired":
-        if plan.validity is not None and (plan.validity.renews == "never" or view.available_nanos <= 0):
+        if plan.validity is not None and plan.validity.renews == "never":
             return None
-        revived = renewed_validity(revived, plan, at_ms)
-    begun = _begun(revived, at_ms, view)
+        alive = renewed_validity(alive, plan, at_ms)
+    begun = _begun(alive, at_ms, view)
     after, fee_nanos = settled(begun, plan)
     return step("wake", at_ms, fee_nanos, finished(after, at_ms, view, begun.sayings))
+
+
+def needs_nanos(woken: Step, view: View) -> int:
+    """What must be available: the fee, and that of the first usage, for want of which it may have been held."""
+    after = woken.paid.subscription
+    first_nanos = first_usage(after, woken.at_ms, view).fee_nanos if after.first_usage_ms is None else 0
+    return woken.fee_nanos + first_nanos
 
 
 def _begun(sub: Subscription, at_ms: int, view: View) -> Begun:
@@ -52,11 +69,3 @@ def _begun(sub: Subscription, at_ms: int, view: View) -> Begun:
     owed = fee_of(sub, periods, period.index, terms_of(sub, at_ms, view))
     fee_nanos = owed.amount_nanos if owed is not None else 0
     return Begun(replace(sub, fee_due_ms=None, paid_nanos=fee_nanos), fee_nanos)
-
-
-def _can_pay(woken: Step, view: View) -> bool:
-    """Whether the wallet has the fee, and with it that of the first usage, for which it may have been held."""
-    after, fee_nanos = woken.paid.subscription, woken.fee_nanos
-    if after.first_usage_ms is None:
-        fee_nanos += first_usage(after, woken.at_ms, view).fee_nanos
-    return fee_nanos <= 0 or fee_nanos <= view.available_nanos

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.usage import Usage
-from streams.clickhouse.past_usage import UsagePlace, Whose, past_usage_count, past_usage_page
+from streams.clickhouse.past_usage import UsagePlace, Whose, past_usage_count, past_usage_page, usage_of
 from streams.clickhouse.server import ClickHouse
 from streams.topics import RATED, REFUSED
 from tests.streams.clickhouse.rows import START_MS, message, rated
@@ -28,8 +28,8 @@ async def read(clickhouse: ClickHouse, whose: Whose = RANGE, page: int = 2, *, b
     found: list[Usage] = []
     place: UsagePlace | None = None
     while True:
-        usages, place = await past_usage_page(clickhouse, whose, page, place, by_time=by_time)
-        found += usages
+        rows, place = await past_usage_page(clickhouse, whose, page, place, by_time=by_time)
+        found += [usage_of(whose.tenant, row) for row in rows]
         if place is None:
             assert len(found) == await past_usage_count(clickhouse, whose)
             return found

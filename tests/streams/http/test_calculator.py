@@ -68,7 +68,7 @@ def test_what_the_credits_are_not_for_they_do_not_buy(buyer: Client) -> None:
     ("form", "status", "kind", "field"),
     [
         ({"plan": "moon"}, 404, "not-found", "plan"),
-        ({"plan": "voice-a"}, 422, "invalid", "plan"),
+        ({"plan": "voice-a"}, 409, "conflict", "plan"),
         ({"plan": "voice-a", "allowance": "minutes"}, 422, "invalid", "allowance"),
         ({"allowance": "moon"}, 404, "not-found", "allowance"),
         ({"credits": "-1"}, 422, "invalid", "credits"),

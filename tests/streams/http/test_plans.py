@@ -82,7 +82,7 @@ def test_the_list_has_what_is_in_force_at_a_time_in_pages(buyer):
 
     everything = names()
     assert everything == sorted(everything)
-    assert len(everything) == len(FILES) + 1
+    assert len(everything) == len(FILES) + len(["offers", "payg"])
     assert names(at="2020-01-01T00:00:00Z") == ["quota-2019"]
 
 
@@ -99,6 +99,7 @@ def test_versions_stand_in_order_of_time_and_the_present_one_is_named(served: Se
     ("path", "status", "kind", "field"),
     [
         ("/v1/plans/none", 404, "not-found", ""),
+        ("/v1/plans?at=0.5", 422, "invalid", "at"),
         ("/v1/plans?at=yesterday", 422, "invalid", "at"),
         ("/v1/plans?at=2026-01-01T00:00:00", 422, "invalid", "at"),
         ("/v1/plans?cursor=x", 422, "invalid", "cursor"),

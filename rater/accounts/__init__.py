@@ -1,0 +1,1 @@
+"""Whose wallets and SIMs they are: organisations, their companies, and the people who may act for them."""

@@ -1,0 +1,59 @@
+"""Closing an account: nothing of it is changed any more. Refused while somebody still depends on it.
+
+What stands in the way is looked at before the account is closed, not in the same step: a SIM that is given to one of
+its wallets in between goes on being charged there, as usage asks the wallet and not the account.
+"""
+
+from __future__ import annotations
+
+from rater.accounts.book import Accounts
+from rater.accounts.changes import Close
+from rater.accounts.model import Account
+from rater.accounts.roles import Actor
+from rater.accounts.wallets import AccountWallets
+from rater.errors import AccountError
+from rater.money import format_nanos
+from rater.wallet.store import WalletStore
+
+_PAGE = 1000
+
+
+async def close(
+    accounts: Accounts, wallets: AccountWallets, store: WalletStore, tenant: str, name: str, actor: Actor, *,
+    change_id: str, now_ms: int,
+) -> tuple[Account, bool]:  # fmt: skip
+    """Close an account that has no open company, no money and no SIM; answers whether it was closed so before.
+
+    Raises:
+        AccountError: what stands in the way, or who may.
+    """
+    account = await accounts.get(tenant, name)
+    if account is not None and not account.closed:
+        await _check_companies(accounts, account)
+        await _check_wallets(wallets, store, account)
+    return await accounts.change(tenant, name, Close(), actor, change_id=change_id, now_ms=now_ms)
+
+
+async def _check_companies(accounts: Accounts, account: Account) -> None:
+    after = ""
+    while account.kind == "organisation":
+        family = await accounts.page(account.tenant, account.name, after, _PAGE)
+        for found in family:
+            if found.parent and not found.closed:
+                raise AccountError("conflict", "account", f"{account.name} has an open company, {found.name}")
+        if not family:
+            break
+        after = family[-1].name
+
+
+async def _check_wallets(wallets: AccountWallets, store: WalletStore, account: Account) -> None:
+    after = ""
+    while names := await wallets.page(account.tenant, account.name, after, _PAGE):
+        for wallet in names:
+            state = await store.wallet(account.tenant, wallet)
+            if state is not None and state.balance_nanos:
+                left = f"{format_nanos(state.balance_nanos)} {state.currency}"
+                raise AccountError("conflict", "account", f"wallet {wallet} of {account.name} stands at {left}, not 0")
+            async for sim in store.members(account.tenant, wallet, 1):
+                raise AccountError("conflict", "account", f"wallet {wallet} of {account.name} pays for SIM {sim}")
+        after = names[-1]

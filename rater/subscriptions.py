@@ -1,0 +1,90 @@
+"""Subscriptions for people and programs: looked at, changed, added to and ended, between the steps that time makes.
+
+Whatever is asked for, all that is due by then is done first. A change has the id of who asked: asked again it is found
+made, whatever has become of the subscription since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rater.catalogue import Catalogue
+from rater.directory import Directory, Subscriber
+from rater.errors import PlanError, WalletError
+from rater.pipeline.live import view_of
+from rater.pipeline.stepper import Stepper, Subject, Tax, due_by_time, joins
+from rater.plans.life import Step, Subscription, View
+from rater.wallet.entry import Decision
+from rater.wallet.store import WalletStore
+from schemas.fates import Reason
+
+#: Works out the step that is asked for.
+Wanted = Callable[[Subscription, View], Step]
+
+
+class Subscriptions:
+    """One per process."""
+
+    def __init__(self, store: WalletStore, directory: Directory, catalogue: Catalogue) -> None:
+        self._store = store
+        self._directory = directory
+        self._stepper = Stepper(store, catalogue)
+        self.catalogue = catalogue
+
+    def subject(self, subscriber: Subscriber, now_ms: int) -> Subject:
+        """Whose subscription it is now.
+
+        Raises:
+            WalletError: no wallet pays for the subscriber yet.
+        """
+        assignment = self._directory.assignment(subscriber, now_ms)
+        if assignment is None:
+            raise WalletError(f"sim: no wallet pays for {subscriber.id} yet")
+        wallet = self._store.wallet_ref(subscriber.tenant, assignment.wallet)
+        return Subject(subscriber, assignment, wallet, self._store.member_key(wallet, subscriber.id), now_ms)
+
+    async def present(self, subject: Subject) -> tuple[Subscription, View]:
+        """The subscription, once all that is due is done; it begins if the plan has been assigned."""
+        while (done := await self._stepper.round([subject], _up_to_now, now_ms=subject.at_ms)).went:
+            pass
+        if done.stuck:
+            raise PlanError("plan", done.stuck[subject.key])
+        (standing,) = await self._stepper.standing([subject])
+        if standing.subscription is None:
+            raise WalletError(f"sim: {subject.subscriber.id} is no member of wallet {subject.wallet.name}")
+        counters = standing.member.counters
+        return standing.subscription, view_of(self.catalogue, counters, standing.available_nanos)
+
+    async def begin(self, subject: Subject) -> None:
+        """Begin the assigned plan if anything of it runs by itself, so that it does not wait for usage."""
+        plan = self.catalogue.plan(subject.assignment.plan, subject.at_ms)
+        if plan is not None and plan.has_life:
+            await self.present(subject)
+
+    async def make(self, subject: Subject, wanted: Wanted, request: str, tax: Tax | None = None) -> Decision:
+        """Make the step that is asked for, once for each request.
+
+        Raises:
+            PlanError: it cannot be done; names the field. WalletError: the wallet cannot pay it.
+        """
+        known = await self._stepper.remembered(subject, request)
+        if known is None:
+            await self.present(subject)
+
+        def choose(_: Subject, subscription: Subscription | None, view: View) -> Step | None:
+            return wanted(subscription, view) if subscription is not None else None
+
+        decision = known or await self._stepper.make(subject, choose, now_ms=subject.at_ms, entry_id=request, tax=tax)
+        if decision is None:
+            raise PlanError("sim", f"{subject.subscriber.id} has no subscription")
+        if decision.reason is Reason.INSUFFICIENT_BALANCE:
+            raise WalletError(f"amount: wallet {subject.wallet.name} cannot pay it; refill it first")
+        if decision.reason is Reason.BALANCE_LIMIT:
+            raise WalletError("amount: the balance would pass what the ledger holds")
+        return decision
+
+
+def _up_to_now(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
+    if subscription is None or subscription.assigned_ms < subject.assignment.from_ms:
+        return joins(subject, subscription, view)
+    return due_by_time(subject, subscription, view)
