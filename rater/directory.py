@@ -136,6 +136,11 @@ class Directory:
         """Whether any assignment names this account, or did."""
         return bool(await self._redis.sismember(_accounts_key(tenant), account))
 
+    async def many(self, names: Sequence[tuple[str, str]]) -> list[Subscriber | None]:
+        """Subscribers by tenant and own id, past the cache."""
+        entries = await values_of(self._redis, [_entry_key(*name) for name in names])
+        return [_decode(entry) if entry is not None else None for entry in entries]
+
     async def at_least(self, subscriber: Subscriber, version: int) -> Subscriber:
         """The subscriber, read anew where the caller's view is from before a version."""
         if subscriber.version >= version:
