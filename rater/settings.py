@@ -102,6 +102,23 @@ class HttpSettings(Section, frozen=True):
     requests_per_second: Annotated[int, Meta(ge=0)] = 500
 
 
+class WebhookSettings(Section, frozen=True):
+    """Webhooks, sent by `rater serve` and `rater worker`; any number of them share the work."""
+
+    enabled: bool = True
+    #: Private addresses and plain HTTP are allowed: for tests and local trials only.
+    allow_private: bool = False
+    #: Requests under way at once: to one endpoint (from all processes), and from this process.
+    endpoint_concurrency: Annotated[int, Meta(ge=1, le=100)] = 8
+    concurrency: Annotated[int, Meta(ge=1, le=2000)] = 200
+    #: An answer must come within.
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    #: Deliveries kept in the log of an endpoint, about 1 kB of Redis each.
+    log_max: Annotated[int, Meta(ge=10, le=100_000)] = 1_000
+    #: An endpoint with so many deliveries waiting is disabled: nothing may fill Redis.
+    backlog_max: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
+
+
 class Settings(Section, frozen=True):
     """All settings; the defaults run everything on one machine."""
 
@@ -112,6 +129,7 @@ class Settings(Section, frozen=True):
     intake: IntakeSettings = IntakeSettings()
     metrics: MetricsSettings = MetricsSettings()
     http: HttpSettings = HttpSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @property
     def data(self) -> Path:

@@ -33,11 +33,13 @@ from streams.clickhouse.writer import Writer
 from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
+from streams.invoices.service import Invoices
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.publisher import Publisher
 from streams.timers import Sweeper
 from streams.topics import Sink
 from streams.transit import watch_transit
+from streams.webhooks.service import Webhooks, open_webhooks
 
 
 @dataclass
@@ -76,7 +78,11 @@ class Engine:
     written: Written
     #: The process that writes it, where that is this engine's affair.
     writer: WriterProcess | None
-    #: The publisher, and what keeps the writer running; doors stop when one of them fails.
+    #: What is told to the addresses that customers named; sent here if the door asked for it.
+    webhooks: Webhooks
+    #: What wallets owe at the end of a period; made here if the door asked for it.
+    invoices: Invoices
+    #: The publisher, what keeps the writer running, webhooks and invoices; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -123,8 +129,12 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engine]:
-    """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse."""
+async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
+    """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
+
+    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off; and invoices are
+    made of the periods that end.
+    """
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_parts(settings))
@@ -143,14 +153,21 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         if settings.clickhouse.writer:
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
+        webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
+        invoices = Invoices.of(parts, clickhouse, publisher.wake, kafka=kafka)
+        followers = [*webhooks.tasks(), *invoices.tasks()] if hooks else []
+        beside = [*([writer.run()] if writer else []), *followers]
         timers = Timers(parts.redis, parts.store)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
         crew = await stack.enter_async_context(
-            Crew(publisher.run(), sweeper.run(), watch_transit(parts.outbox), *([writer.run()] if writer else []))
+            Crew(publisher.run(), sweeper.run(), watch_transit(parts.outbox), *beside)
         )
         _tune_collection()
         subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
-        yield Engine(parts, catalogue, pipeline, subscriptions, sink, publisher, clickhouse, written, writer, crew)
+        yield Engine(
+            parts, catalogue, pipeline, subscriptions, sink, publisher, clickhouse, written, writer, webhooks, invoices,
+            crew,
+        )  # fmt: skip
 
 
 def _tune_collection() -> None:

@@ -112,5 +112,5 @@ def closing_of(notice: Notice) -> Closing | None:
 def _of(data: dict[str, Any], name: str, kind: type) -> Any:
     value = data.get(name)
     if not isinstance(value, kind):
-        raise ValueError(f"{name}: {value!r} is none")  # noqa: TRY004 - what it says is wrong, not how it is called
+        raise ValueError(f"{name}: {value!r} is none")
     return value

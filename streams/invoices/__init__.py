@@ -1,1 +1,1 @@
-"""Invoices made from what the steps of subscriptions say, kept in Redis, itemised from the ledger, paid and cancelled."""
+"""Invoices: made of what the steps of subscriptions say, kept in Redis, itemised from the ledger, paid, cancelled."""

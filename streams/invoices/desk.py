@@ -7,8 +7,8 @@ An invoice is made in these steps:
 3. write   the invoice, if there is none of its id; else that one stands. A crash: the closing is told again, from 1.
 4. tell    `invoice.issued`, by a note in the wallet's call, once for its id. A crash: told again, and known there.
 
-The closings of a wallet come in the order of its changes, and whoever makes one has seen the earlier ones made: they are
-told on one topic under one key, and a reader goes on only behind what is done.
+The closings of a wallet come in the order of its changes, and whoever makes one has seen the earlier ones made: they
+are told on one topic under one key, and a reader goes on only behind what is done.
 
 It is paid in these steps:
 

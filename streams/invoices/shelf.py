@@ -72,7 +72,7 @@ class Shelf:
         return None
 
     async def covering(self, tenant: str, wallet: str) -> list[Invoice]:
-        """The invoices of a wallet that may cover something: all that are open, and those paid since the last closing."""
+        """The invoices of a wallet that may cover something: the open ones, and those paid since the last closing."""
         names = sorted(name.decode() for name in await self._redis.smembers(_covering(tenant, wallet)))
         found = [_of(raw, tenant) for raw in await values_of(self._redis, [_one(tenant, name) for name in names])]
         return [invoice for invoice in found if invoice is not None]

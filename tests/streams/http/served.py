@@ -22,7 +22,15 @@ from urllib.parse import quote
 import msgspec
 from redis.asyncio import Redis
 
-from rater.settings import CONFIG, EngineSettings, HttpSettings, IntakeSettings, MetricsSettings, Settings
+from rater.settings import (
+    CONFIG,
+    EngineSettings,
+    HttpSettings,
+    IntakeSettings,
+    MetricsSettings,
+    Settings,
+    WebhookSettings,
+)
 from rater.wallet.store import WalletStore
 from streams.embedded.parts import EmbeddedParts
 from streams.embedded.ports import free_ports
@@ -126,6 +134,7 @@ class Served:
             intake=IntakeSettings(clock=NOW),
             metrics=MetricsSettings(port=0),
             http=HttpSettings(port=port, requests_per_second=0),
+            webhooks=WebhookSettings(allow_private=True, timeout_s=2.0),
         )
         if http_settings:
             changed = msgspec.structs.replace(self.settings.http, **http_settings)
