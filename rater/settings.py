@@ -119,6 +119,16 @@ class WebhookSettings(Section, frozen=True):
     backlog_max: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
 
 
+class PaymentSettings(Section, frozen=True):
+    """Payments. Without a key there are none by card; the secrets are better set in the environment than in a file."""
+
+    stripe_key: str = ""
+    #: The signing secret of the endpoint at which Stripe sends its webhooks.
+    stripe_webhook_secret: str = ""
+    #: Another address than Stripe's own, for tests.
+    stripe_api_base: str = ""
+
+
 class Settings(Section, frozen=True):
     """All settings; the defaults run everything on one machine."""
 
@@ -130,6 +140,7 @@ class Settings(Section, frozen=True):
     metrics: MetricsSettings = MetricsSettings()
     http: HttpSettings = HttpSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    payments: PaymentSettings = PaymentSettings()
 
     @property
     def data(self) -> Path:

@@ -35,6 +35,7 @@ from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
 from streams.invoices.service import Invoices
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
+from streams.payments.payments import Payments
 from streams.publisher import Publisher
 from streams.timers import Sweeper
 from streams.topics import Sink
@@ -71,6 +72,7 @@ class Engine:
     catalogue: Catalogue
     pipeline: Pipeline
     subscriptions: Subscriptions
+    payments: Payments
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
@@ -82,7 +84,7 @@ class Engine:
     webhooks: Webhooks
     #: What wallets owe at the end of a period; made here if the door asked for it.
     invoices: Invoices
-    #: The publisher, what keeps the writer running, webhooks and invoices; doors stop when one of them fails.
+    #: The publisher, timers, what keeps the writer running, webhooks and invoices; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -155,19 +157,32 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             writer = WriterProcess(Order(settings, kafka, socket))
         webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
         invoices = Invoices.of(parts, clickhouse, publisher.wake, kafka=kafka)
-        followers = [*webhooks.tasks(), *invoices.tasks()] if hooks else []
-        beside = [*([writer.run()] if writer else []), *followers]
         timers = Timers(parts.redis, parts.store)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
-        crew = await stack.enter_async_context(
-            Crew(publisher.run(), sweeper.run(), watch_transit(parts.outbox), *beside)
+        payments = Payments(
+            settings, parts.redis, parts.store, parts.directory, catalogue, parts.clock_ms, publisher.wake, kafka=kafka
         )
+        stack.push_async_callback(payments.close)
+        tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run()]
+        tasks += [*([writer.run()] if writer else []), *([*webhooks.tasks(), *invoices.tasks()] if hooks else [])]
+        crew = await stack.enter_async_context(Crew(*tasks))
         _tune_collection()
         subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
         yield Engine(
-            parts, catalogue, pipeline, subscriptions, sink, publisher, clickhouse, written, writer, webhooks, invoices,
+            parts,
+            catalogue,
+            pipeline,
+            subscriptions,
+            payments,
+            sink,
+            publisher,
+            clickhouse,
+            written,
+            writer,
+            webhooks,
+            invoices,
             crew,
-        )  # fmt: skip
+        )
 
 
 def _tune_collection() -> None:

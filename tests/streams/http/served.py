@@ -38,6 +38,7 @@ from streams.http.keys import KeyRing, Scope
 from streams.opening import topics_folder
 from streams.worker_process import environment
 from tests.rater.pipeline.conftest import PLAN, TARIFF
+from tests.streams.payments.building import PLAN_WITH_OFFERS
 from tests.streams.spooled import lines
 
 JSON = "application/json"
@@ -128,6 +129,7 @@ class Served:
         (folder / "config" / "plans").mkdir(exist_ok=True)
         (folder / "config" / "tariffs" / "test.yaml").write_text(TARIFF.format(price="1.00"))
         (folder / "config" / "plans" / "payg.yaml").write_text(PLAN)
+        (folder / "config" / "plans" / "offers.yaml").write_text(PLAN_WITH_OFFERS)
         (port,) = free_ports(1)
         self.settings = Settings(
             engine=EngineSettings(data=str(folder / "data"), catalogue=str(folder / "config"), shards=4),
