@@ -7,6 +7,7 @@ of one SIM's counters (of every SIM's, where they share an allowance). Between f
 from __future__ import annotations
 
 import asyncio
+from fractions import Fraction
 from typing import Final, NamedTuple, Protocol
 
 from rater.catalogue import Catalogue
@@ -14,6 +15,7 @@ from rater.errors import RaterError
 from rater.plans.calendar import month_end_ms
 from rater.plans.estimate import Estimator, as_sold
 from rater.plans.model import Plan
+from rater.plans.proration import to_minor_nanos
 from rater.tariff.model import Tariff
 from streams.clickhouse.past_usage import Whose, past_usage_count, past_usage_page, usage_of
 from streams.clickhouse.server import ClickHouse
@@ -50,6 +52,16 @@ class PastCost(NamedTuple):
     estimator: Estimator
     bounds_ms: list[int]
     events: int
+
+    def total_nanos(self, holders: int) -> int:
+        """All the months, where so many have the plan and pay its fee."""
+        months = self.estimator.months
+        return len(months) * holders * self.estimator.fee_nanos() + sum(month.usage_nanos for month in months)
+
+    def mean_nanos(self, holders: int) -> int:
+        """A month, half-up to the minor unit."""
+        exact = Fraction(self.total_nanos(holders), len(self.estimator.months))
+        return to_minor_nanos(exact, self.tariff.currency)
 
 
 async def past_cost(

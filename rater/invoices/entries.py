@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rater.identity import identity
-from rater.invoices.model import SOURCE, Invoice
+from rater.invoices.model import PAID, SOURCE, Invoice
 from rater.money import format_nanos
 from rater.wallet.entry import Entry, Kind
 from rater.wallet.news import pack_notice
@@ -36,8 +36,24 @@ def payment(invoice: Invoice) -> Entry:
         cause=f"{SOURCE}/{invoice.id}",
         currency=invoice.currency,
         amount_nanos=invoice.total_nanos,
-        note="invoice paid",
+        note=PAID,
         news=(_notice(invoice, "paid", invoice.confirmed_ms),),
+    )
+
+
+def surplus(invoice: Invoice, payment_id: str) -> Entry:
+    """Credits the wallet with money that arrived for an invoice which was paid already: it is the payer's."""
+    event_id = f"{invoice.id}/{payment_id}"
+    return Entry(
+        kind=Kind.CREDIT,
+        tenant=invoice.tenant,
+        wallet=invoice.wallet,
+        identity=identity(invoice.tenant, SOURCE, event_id),
+        fingerprint=bytes(8),
+        cause=f"{SOURCE}/{event_id}",
+        currency=invoice.currency,
+        amount_nanos=invoice.total_nanos,
+        note="invoice paid twice",
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rater.invoices.model import SOURCE, Invoice, Line
+from rater.invoices.model import PAID, SOURCE, Invoice, Line
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -51,9 +51,14 @@ def lines_of(
         for one in used
         if one.charged_nanos
     ]
-    others = [one for one in moved if one.taken_nanos and (one.kind, one.source) != ("credit", SOURCE)]
+    others = [one for one in moved if one.taken_nanos and not _is_payment(one)]
     lines += [Line("fee" if one.taken_nanos > 0 else "credit", one.taken_nanos, what=one.what) for one in others]
     rest_nanos = invoice.total_nanos - sum(line.amount_nanos for line in lines)
     if rest_nanos:
         lines.append(Line("brought-forward", rest_nanos))
     return tuple(lines)
+
+
+def _is_payment(moved: Moved) -> bool:
+    """Whether an entry paid an invoice: what it is over is no line of the next."""
+    return (moved.kind, moved.source, moved.what) == ("credit", SOURCE, PAID)

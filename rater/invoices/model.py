@@ -11,8 +11,12 @@ from schemas.notice import Notice
 
 #: `source` of the wallet entries of an invoice.
 SOURCE: Final = "invoice"
+#: What the journal says of a payment.
+PAID: Final = "invoice paid"
 #: The notice that a step of a subscription sends at the end of a period.
 CLOSED: Final = "invoice.period_closed"
+#: That of a payment which has arrived.
+CONFIRMED: Final = "payment.confirmed"
 
 #: `empty`: nothing was owed; there is no invoice, only the mark that the period was closed.
 Status = Literal["empty", "open", "paid", "cancelled"]
@@ -83,8 +87,12 @@ class Invoice(msgspec.Struct, frozen=True, omit_defaults=True):
     before: str = ""
     lines: tuple[Line, ...] = ()
     is_itemised: bool = False
-    #: A person said that it was paid; 0: nobody did. The wallet may not have been credited yet.
+    #: A person or a provider said that it was paid; 0: nobody did. The wallet may not have been credited yet.
     confirmed_ms: int = 0
+    #: The payment that paid it; empty where a person said so.
+    paid_by: str = ""
+    #: The payment that was last begun for it.
+    payment: str = ""
     paid_ms: int = 0
     cancelled_ms: int = 0
 
@@ -107,6 +115,25 @@ def closing_of(notice: Notice) -> Closing | None:
         notice.tenant, notice.wallet, notice.account, _of(data, "from_ms", int), _of(data, "until_ms", int),
         _of(data, "step", str),
     )  # fmt: skip
+
+
+class Received(msgspec.Struct, frozen=True):
+    """Money that arrived for an invoice, by a payment."""
+
+    tenant: str
+    invoice: str
+    payment: str
+
+
+def received_of(notice: Notice) -> Received | None:
+    """The money that a notice tells of; None if it is about something else.
+
+    Raises:
+        ValueError: it does not say what such a notice says.
+    """
+    if notice.type != CONFIRMED or notice.data.get("purpose") != "invoice":
+        return None
+    return Received(notice.tenant, _of(notice.data, "name", str), _of(notice.data, "payment", str))
 
 
 def _of(data: dict[str, Any], name: str, kind: type) -> Any:

@@ -26,14 +26,14 @@ async def used_between(clickhouse: ClickHouse, tenant: str, wallet: str, since: 
 async def moved_between(clickhouse: ClickHouse, tenant: str, wallet: str, since: Place, until: Place) -> list[Moved]:
     """All other changes of the balance, by kind, source and what the journal says of them."""
     rows = await clickhouse.query(
-        "SELECT kind, if(source = 'invoice', source, '') AS by, note, "  # noqa: S608 - quoted
+        "SELECT kind, if(source = 'invoice', source, '') AS origin, note, "  # noqa: S608 - quoted
         f"{_sum('balance_before_nanos', 'b_')}, {_sum('balance_after_nanos', 'a_')} "
         f"FROM wallet_entries FINAL WHERE {_where(tenant, wallet, since, until)} "
-        "GROUP BY kind, by, note ORDER BY kind, by, note"
+        "GROUP BY kind, origin, note ORDER BY kind, origin, note"
     )
     return [
         Moved(
-            row["kind"], row["by"], row["note"] or row["kind"],
+            row["kind"], row["origin"], row["note"] or row["kind"],
             _total(row["b_units"], row["b_nanos"]) - _total(row["a_units"], row["a_nanos"]),
         )
         for row in rows

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from rater.directory import Subscriber
 from rater.plans.calendar import local
 from rater.plans.model import Plan
-from rater.plans.proration import to_minor_nanos
 from schemas.usage import BASE_UNIT
 from streams.clickhouse.past_usage import Whose
 from streams.estimating import PastCost, TooMuchUsageError, past_cost
@@ -86,7 +84,6 @@ def shown(found: PastCost, holders: int) -> Estimate:
         )
         for month in estimator.months
     ]
-    total_nanos = sum(fee_nanos + month.usage_nanos for month in estimator.months)
     unpriced = [
         Unpriced(sort.reason, sort.service, sort.kind, sort.country, sort.destination_country, found.events,
                  found.quantity, BASE_UNIT[sort.service], found.detail)
@@ -103,7 +100,7 @@ def shown(found: PastCost, holders: int) -> Estimate:
         until=instant(bounds_ms[-1]),
         sims=estimator.subscribers,
         months=months,
-        mean=money(to_minor_nanos(Fraction(total_nanos, len(months)), tariff.currency)),
+        mean=money(found.mean_nanos(holders)),
         activation_fee=money(plan.activation_nanos * holders),
         unpriced_events=estimator.unpriced_events,
         unpriced=unpriced,

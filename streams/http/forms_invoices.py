@@ -9,14 +9,22 @@ import msgspec
 from msgspec import Meta
 
 from rater.invoices.model import Invoice, Line
-from streams.http.forms import Money, instant, money
+from streams.http.forms import Form, Money, instant, money
 from streams.http.paging import PageQuery
+from streams.http.payment_forms import MaybeName
 
 
 class InvoicesQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     """A page of invoices."""
 
     wallet: Annotated[str, Meta(max_length=128, description="Of this wallet; of the whole tenant if left out.")] = ""
+
+
+class InvoicePaymentForm(Form, frozen=True):
+    """With the saved method that is named, or the default one; or, with `payer_present`, by the payer's own browser."""
+
+    payment_method: MaybeName = ""
+    payer_present: bool = False
 
 
 class InvoiceLineOut(msgspec.Struct):

@@ -16,6 +16,8 @@ It is paid in these steps:
 2. credit  the wallet takes the money and tells `invoice.paid` in the same call, once for the id invoice/<id>.
 3. mark    the invoice is paid. A crash between 2 and 3: the repeat finds the money there, and marks it.
 
+Money that a provider took for it comes by its notice `payment.confirmed`, and goes the same way.
+
 Whether an invoice is paid is asked of the wallet where it matters (rater/invoices/accrual.py), not of the mark.
 """
 
@@ -29,10 +31,10 @@ from msgspec.structs import replace
 from rater.errors import WalletError
 from rater.identity import identity
 from rater.invoices.accrual import covers, invoice_of
-from rater.invoices.entries import issued, payment, payment_identity
-from rater.invoices.model import Closing, Invoice, Place
+from rater.invoices.entries import issued, payment, payment_identity, surplus
+from rater.invoices.model import Closing, Invoice, Place, Received
 from rater.pipeline.stepper import SOURCE as PLANS
-from rater.wallet.entry import Decision, Stale
+from rater.wallet.entry import Decision, Entry, Stale
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate
 from streams.invoices.shelf import Shelf
@@ -106,16 +108,46 @@ class InvoiceDesk:
         found = await self.shelf.change(invoice.tenant, invoice.id, confirmed)
         if found.status == "cancelled":
             raise WalletError(f"invoice: {found.id} was cancelled, so it cannot be paid")
-        (answer,) = await self._store.apply([payment(found)], now_ms=now_ms)
+        await self._credit(payment(found), now_ms)
+        return await self.shelf.change(found.tenant, found.id, _paid)
+
+    async def receive(self, received: Received) -> None:
+        """Money arrived by a payment: the wallet has it once for each payment, whatever became of the invoice.
+
+        Of a cancelled invoice too, and of one that was paid otherwise: it is the payer's.
+        """
+        invoice = await self.shelf.get(received.tenant, received.invoice)
+        if invoice is None:
+            log.error("payment %s is of an invoice %s that is not there", received.payment, received.invoice)
+            return
+        now_ms = self._clock_ms()
+
+        def confirmed(found: Invoice) -> Invoice:
+            return found if found.confirmed_ms else replace(found, confirmed_ms=now_ms, paid_by=received.payment)
+
+        found = await self.shelf.change(invoice.tenant, invoice.id, confirmed)
+        if found.paid_by != received.payment:
+            await self._credit(surplus(found, received.payment), now_ms)
+            return
+        await self._credit(payment(found), now_ms)
+        await self.shelf.change(found.tenant, found.id, _paid)
+
+    async def bind(self, invoice: Invoice, payment_id: str, last: str) -> bool:
+        """Say that a payment is begun for an invoice; False where the last one is not `last` any more."""
+
+        def bound(found: Invoice) -> Invoice:
+            is_free = found.payment == last and found.status == "open" and not found.confirmed_ms
+            return replace(found, payment=payment_id) if is_free else found
+
+        found = await self.shelf.change(invoice.tenant, invoice.id, bound)
+        return found.payment == payment_id
+
+    async def _credit(self, entry: Entry, now_ms: int) -> None:
+        (answer,) = await self._store.apply([entry], now_ms=now_ms)
         if isinstance(answer, Stale):
-            raise WalletError(f"invoice: wallet {found.wallet} cannot be credited: {answer.why}")
+            raise WalletError(f"invoice: wallet {entry.wallet} cannot be credited: {answer.why}")
         if answer.fate is not Fate.RATED:
             raise WalletError("amount: the balance would pass what the ledger holds")
-        return await self.shelf.change(
-            found.tenant,
-            found.id,
-            lambda one: one if one.status == "paid" else replace(one, status="paid", paid_ms=one.confirmed_ms),
-        )
 
     async def cancel(self, invoice: Invoice) -> Invoice:
         """Call an invoice off. What it was over stays owed, and is on the next one. The same again changes nothing.
@@ -135,3 +167,8 @@ class InvoiceDesk:
             raise WalletError(f"invoice: {found.id} is paid, so it cannot be cancelled")
         await self.shelf.uncover(found)
         return found
+
+
+def _paid(invoice: Invoice) -> Invoice:
+    """An open invoice is paid; one that was cancelled stays so, though its money came."""
+    return replace(invoice, status="paid", paid_ms=invoice.confirmed_ms) if invoice.status == "open" else invoice

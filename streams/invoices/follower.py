@@ -1,7 +1,8 @@
-"""Follows the topic `notices` with a cursor of its own and makes an invoice of each period that was closed.
+"""Follows the topic `notices` with a cursor of its own: makes invoices of periods that ended, and has them paid.
 
 1. read    nothing happened.
-2. close   each closing in its order (streams/invoices/desk.py). A crash: read again, and found made.
+2. act     on each closing and each payment that arrived, in their order (streams/invoices/desk.py). A crash: they
+           are read again, and found done.
 3. commit  the cursor. What is behind it is done.
 
 A notice that nobody can read is passed over with a line in the log. A closing that is lost so loses no money: what was
@@ -16,7 +17,8 @@ from functools import partial
 
 import msgspec
 
-from rater.invoices.model import Closing, closing_of
+from rater.errors import WalletError
+from rater.invoices.model import CLOSED, CONFIRMED, Closing, Received, closing_of, received_of
 from schemas.notice import Notice
 from streams.invoices.desk import InvoiceDesk
 from streams.patience import patiently
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 GROUP = "invoices"
 ROWS_MAX = 1_000
 WAIT_S = 0.5
+_SORTS = (CLOSED.encode(), CONFIRMED.encode())
 _decode = msgspec.json.Decoder(Notice).decode
 
 
@@ -49,24 +52,34 @@ class InvoiceFollower:
         pages = await patiently("kafka", partial(self._source.read, ROWS_MAX, wait_s))
         if not pages:
             return 0
-        closings = list(closings_of(pages))
-        for closing in closings:
-            await patiently("redis", partial(self._desk.close, closing))
-        if closings:
+        news = list(news_of(pages))
+        for one in news:
+            await patiently("redis", partial(self._act, one))
+        if news:
             self._wake()
         await patiently("kafka", self._source.commit)
         return sum(len(page.values) for page in pages)
 
+    async def _act(self, one: Closing | Received) -> None:
+        if isinstance(one, Closing):
+            await self._desk.close(one)
+            return
+        try:
+            await self._desk.receive(one)
+        except WalletError as error:  # it has no room for so much: said once, and for a person to look at
+            log.error("payment %s of invoice %s: %s", one.payment, one.invoice, error)
 
-def closings_of(pages: Iterable[Page]) -> Iterable[Closing]:
-    """What pages of notices say of periods that were closed, in their order."""
+
+def news_of(pages: Iterable[Page]) -> Iterable[Closing | Received]:
+    """What pages of notices say of periods that were closed and of money that arrived, in their order."""
     for record in records_of(pages):
-        if b"invoice.period_closed" not in record.value:
+        if not any(sort in record.value for sort in _SORTS):
             continue
         try:
-            closing = closing_of(_decode(record.value))
+            notice = _decode(record.value)
+            one = closing_of(notice) or received_of(notice)
         except (msgspec.DecodeError, ValueError) as error:
             log.error("%s %d:%d cannot be read: %s", record.topic, record.partition, record.offset, error)
             continue
-        if closing is not None:
-            yield closing
+        if one is not None:
+            yield one

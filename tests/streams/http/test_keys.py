@@ -45,6 +45,7 @@ BODIES: dict[str, Any] = {
     },
     "/v1/accounts/{account}": {"display_name": "new"},
     "/v1/accounts/{account}/roles/{user}": {"role": "manager"},
+    "/v1/invoices/{invoice}/payments": {},
     "/v1/accounts/{account}/payment-details": {"present": True},
     "/v1/accounts/{account}/owner": {"owner": "bob"},
     "/v1/accounts/{account}/wallets": {"wallet": "another"},

@@ -73,7 +73,7 @@ async def test_an_invoice_is_paid_once(billing: Billing) -> None:
 
 
 async def test_a_payment_between_the_step_and_its_invoice_is_not_counted_twice(billing: Billing) -> None:
-    """The step was decided at -8, of which 5 were invoiced: 3 are new, though the 5 are paid when that is worked out."""
+    """The step was decided at -8, of which 5 were invoiced: 3 are new, though the 5 are paid by now."""
     await billing.use("5")
     first = await billing.invoice(await billing.close())
     await billing.use("3")

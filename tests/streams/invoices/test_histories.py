@@ -110,7 +110,7 @@ async def play(socket: Path, history: list[Any]) -> None:
 async def check(played: History) -> None:
     invoices, billing = await played.invoices(), played.billing
     assert len({invoice.until_ms for invoice in invoices}) == len(invoices), "each period once"
-    totals = {status: 0 for status in ("open", "paid", "cancelled")}
+    totals = dict.fromkeys(("open", "paid", "cancelled"), 0)
     for invoice in invoices:
         totals[invoice.status] += invoice.total_nanos // NANOS
     balance = await billing.balance() // NANOS
