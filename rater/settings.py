@@ -115,8 +115,9 @@ class WebhookSettings(Section, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
     #: Deliveries kept in the log of an endpoint, about 1 kB of Redis each.
     log_max: Annotated[int, Meta(ge=10, le=100_000)] = 1_000
-    #: An endpoint with so many deliveries waiting is disabled: nothing may fill Redis.
-    backlog_max: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
+    #: An endpoint with so many deliveries waiting is disabled: nothing may fill Redis. A wallet that runs dry makes one
+    #: for each of its SIMs.
+    backlog_max: Annotated[int, Meta(ge=10, le=10_000_000)] = 100_000
 
 
 class PaymentSettings(Section, frozen=True):

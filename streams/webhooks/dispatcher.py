@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -35,6 +36,10 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5
 #: How often the backlog is measured.
 MEASURE_S = 5.0
+#: Connections to Redis for what is under way.
+TURNS = 16
+
+T = TypeVar("T")
 
 
 class Dispatcher:
@@ -55,6 +60,7 @@ class Dispatcher:
         self._news: set[int] = set(range(SHARES))
         self._under_way: set[asyncio.Task[None]] = set()
         self._first_share = 0
+        self._turns = asyncio.Semaphore(TURNS)
 
     def wake(self) -> None:
         """Say that something was put in."""
@@ -116,13 +122,13 @@ class Dispatcher:
     async def _deliver(self, claimed: Claimed) -> None:
         delivery = claimed.delivery
         find = partial(self._endpoints.get_of, delivery.tenant, delivery.account, delivery.endpoint)
-        endpoint = await patiently("redis", find)
+        endpoint = await self._ask(find)
         if endpoint is None:
-            await patiently("redis", partial(self._queue.drop, delivery.endpoint))
+            await self._ask(partial(self._queue.drop, delivery.endpoint))
             return
         if endpoint.status != "enabled":
             if endpoint.untold:
-                await patiently("redis", partial(self._fanout.tell_disabled, endpoint))
+                await self._ask(partial(self._fanout.tell_disabled, endpoint))
             state = "failed" if delivery.tries else "missed"
             await self._settle(claimed.raw, msgspec.structs.replace(delivery, state=state, due_ms=0), "")
             return
@@ -136,7 +142,7 @@ class Dispatcher:
             WEBHOOK_ATTEMPTS.labels("delivered").inc()
             while not await self._settle(raw, done, "good"):
                 # Somebody else attempted it meanwhile, as our lease was over: that it arrived is true all the same.
-                found = await patiently("redis", partial(self._queue.get, delivery.endpoint, delivery.id))
+                found = await self._ask(partial(self._queue.get, delivery.endpoint, delivery.id))
                 if found is None or decode_delivery(found).state == "delivered":
                     return
                 raw, done = (
@@ -155,16 +161,19 @@ class Dispatcher:
             return
         WEBHOOK_ATTEMPTS.labels("failed").inc()
         if gone:
-            await patiently("redis", partial(self._fanout.disable, endpoint, "gone"))
-        elif await patiently("redis", partial(self._queue.good_ms, endpoint.id)) < since_ms:
+            await self._ask(partial(self._fanout.disable, endpoint, "gone"))
+        elif await self._ask(partial(self._queue.good_ms, endpoint.id)) < since_ms:
             # Nothing arrived in three days. Where other messages do, it is this one that is not wanted.
-            await patiently("redis", partial(self._fanout.disable, endpoint, "failing"))
+            await self._ask(partial(self._fanout.disable, endpoint, "failing"))
         await self._settle(raw, msgspec.structs.replace(delivery, state="failed", due_ms=0), "bad")
 
     async def _settle(self, raw: bytes, after: Delivery, outcome: str) -> bool:
-        return await patiently(
-            "redis", lambda: self._queue.settle(raw, after, now_ms=self._clock_ms(), outcome=outcome)
-        )
+        return await self._ask(lambda: self._queue.settle(raw, after, now_ms=self._clock_ms(), outcome=outcome))
+
+    async def _ask(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Something of Redis, in turn: as many connections as attempts would be too many."""
+        async with self._turns:
+            return await patiently("redis", operation)
 
     async def measure(self) -> None:
         """Keep the gauges true, for ever."""

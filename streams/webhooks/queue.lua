@@ -51,7 +51,7 @@ end
 -- Deliveries that are known stay as they are (0); 1 is a new one, -1 one that finds too much before it.
 local function enqueue(keys, args)
   local tag, width, log_max, backlog_max = keys[1], args[1], args[2], tonumber(args[3])
-  local replies = {}
+  local replies, touched = {}, {}
   for i = 4, #args, 5 do
     local endpoint, message, delivery, line, due = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4]
     local queue, documents = tag .. ':q:' .. endpoint, tag .. ':d:' .. endpoint
@@ -63,11 +63,14 @@ local function enqueue(keys, args)
       if due ~= '' then
         redis.call('ZADD', queue, due, message)
         redis.call('INCR', tag .. ':n')
-        refresh(tag, endpoint, width)
       end
-      trim(tag, endpoint, log_max)
+      touched[endpoint] = true
       replies[#replies + 1] = 1
     end
+  end
+  for endpoint in pairs(touched) do
+    refresh(tag, endpoint, width)
+    trim(tag, endpoint, log_max)
   end
   return replies
 end
