@@ -6,7 +6,7 @@ made, whatever has become of the subscription since.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rater.catalogue import Catalogue
 from rater.directory import Directory, Subscriber
@@ -54,6 +54,16 @@ class Subscriptions:
             raise WalletError(f"sim: {subject.subscriber.id} is no member of wallet {subject.wallet.name}")
         counters = standing.member.counters
         return standing.subscription, view_of(self.catalogue, counters, standing.available_nanos)
+
+    async def standing(self, subjects: Sequence[Subject]) -> list[tuple[Subscription | None, View]]:
+        """Subscriptions as they stand, whatever is due; None where the assigned plan has not begun."""
+        found = []
+        for subject, standing in zip(subjects, await self._stepper.standing(subjects), strict=True):
+            subscription = standing.subscription
+            if subscription is not None and subscription.assigned_ms < subject.assignment.from_ms:
+                subscription = None
+            found.append((subscription, view_of(self.catalogue, standing.member.counters, standing.available_nanos)))
+        return found
 
     async def begin(self, subject: Subject) -> None:
         """Begin the assigned plan if anything of it runs by itself, so that it does not wait for usage."""

@@ -33,6 +33,7 @@ from streams.clickhouse.writer import Writer
 from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
+from streams.invoices.service import Invoices
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.payments.payments import Payments
 from streams.publisher import Publisher
@@ -81,7 +82,9 @@ class Engine:
     writer: WriterProcess | None
     #: What is told to the addresses that customers named; sent here if the door asked for it.
     webhooks: Webhooks
-    #: The publisher, timers, what keeps the writer running, and the webhooks; doors stop when one of them fails.
+    #: What wallets owe at the end of a period; made here if the door asked for it.
+    invoices: Invoices
+    #: The publisher, timers, what keeps the writer running, webhooks and invoices; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -131,7 +134,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
     """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
 
-    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off.
+    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off; and invoices are
+    made of the periods that end.
     """
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
@@ -152,6 +156,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
         webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
+        invoices = Invoices.of(parts, clickhouse, publisher.wake, kafka=kafka)
         timers = Timers(parts.redis, parts.store)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
         payments = Payments(
@@ -159,7 +164,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
         )
         stack.push_async_callback(payments.close)
         tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run()]
-        tasks += [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
+        tasks += [*([writer.run()] if writer else []), *([*webhooks.tasks(), *invoices.tasks()] if hooks else [])]
         crew = await stack.enter_async_context(Crew(*tasks))
         _tune_collection()
         subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
@@ -175,6 +180,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             written,
             writer,
             webhooks,
+            invoices,
             crew,
         )
 

@@ -168,7 +168,7 @@ class Stepper:
         member = standing.member
 
         def outcome(future: Future) -> Outcome:
-            return self._outcome(subject, member, step, future, view)
+            return self._outcome(subject, member, step, future, view, cause)
 
         return Entry(
             kind=Kind.PLAN,
@@ -183,7 +183,9 @@ class Stepper:
             steps=Steps(member.upon, outcome(step.paid), outcome(step.unpaid) if step.unpaid else None),
         )
 
-    def _outcome(self, subject: Subject, member: Member[object], step: Step, future: Future, view: View) -> Outcome:
+    def _outcome(
+        self, subject: Subject, member: Member[object], step: Step, future: Future, view: View, cause: str
+    ) -> Outcome:
         subscription = future.subscription
         kept = {grant.id for grant in subscription.grants}
         used = used_of(member.counters)
@@ -200,12 +202,13 @@ class Stepper:
             floor_nanos=step.floor_nanos,
             pools=any(balance.allowance.shared for balance in balances(subscription, view)),
             news=tuple(
-                self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)
+                self._notice(subject, step, future, index, saying, cause) for index, saying in enumerate(future.sayings)
             ),
         )
 
     @staticmethod
-    def _notice(subject: Subject, step: Step, future: Future, index: int, saying: Saying) -> bytes:
+    def _notice(subject: Subject, step: Step, future: Future, index: int, saying: Saying, cause: str) -> bytes:
+        """`step` in its data is the wallet entry that it came with, whose decision the wallet remembers."""
         who, wallet = subject.subscriber, subject.wallet.name
         return pack_notice(
             Notice(
@@ -216,7 +219,7 @@ class Stepper:
                 account=subject.assignment.account,
                 wallet=wallet,
                 subscriber=who.id,
-                data=saying.data | {"charged": format_nanos(step.fee_nanos)},
+                data=saying.data | {"charged": format_nanos(step.fee_nanos), "step": cause},
             )
         )
 

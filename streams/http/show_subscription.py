@@ -14,6 +14,7 @@ from rater.plans.life.overview import AddOnState, Payment
 from rater.plans.model import Allowance, Unit
 from rater.rating.explain import number_text
 from streams.http.forms import instant, money
+from streams.http.forms_plans import PlanVersion
 from streams.http.forms_subscriptions import (
     BoughtOut,
     ChangePreviewOut,
@@ -59,8 +60,10 @@ def shown(subject: Subject, subscription: Subscription, view: View) -> Subscript
     )
 
 
-def shown_preview(subject: Subject, found: ChangePreview, subscription: Subscription, view: View) -> ChangePreviewOut:
-    """A change as it would be."""
+def shown_preview(
+    subject: Subject, found: ChangePreview, subscription: Subscription, view: View, terms: PlanVersion
+) -> ChangePreviewOut:
+    """A change as it would be, with the new plan's terms."""
     old, new = found.old, found.new
     allowances = {balance.id: balance.allowance for balance in balances(subscription, view)}
     return ChangePreviewOut(
@@ -88,6 +91,7 @@ def shown_preview(subject: Subject, found: ChangePreview, subscription: Subscrip
         ],
         capacity=capacity_out(found.capacity),
         refusals=[ChangeRefusal(refusal.reason, refusal.detail) for refusal in found.refusals],
+        terms=terms,
     )
 
 
