@@ -78,7 +78,8 @@ def _pack_group(
             befores.append(event.before)
             afters.append(b"")
         after_it, flag = event.after, 0
-        if (event.after or event.counters) and event.before != (afters[member.place] or befores[member.place]):
+        counts = event.after or event.counters or event.refuse
+        if counts and event.before != (afters[member.place] or befores[member.place]):
             # It was rated upon an event that is not in this call, so the states told do not follow from each other.
             after_it, flag, is_plain = b"", _UNCOUNTED, False
         if after_it:

@@ -163,7 +163,7 @@ class EstimateMonth(msgspec.Struct):
 class Unpriced(msgspec.Struct):
     """Usage that the plan has no price for, by sort. `detail` is that of one of the events."""
 
-    reason: Literal["no_rate", "region_blocked", "not_entitled"]
+    reason: Literal["no_rate", "region_blocked", "not_entitled", "allowance_used_up"]
     service: str
     kind: str
     country: str
