@@ -102,6 +102,34 @@ class HttpSettings(Section, frozen=True):
     requests_per_second: Annotated[int, Meta(ge=0)] = 500
 
 
+class WebhookSettings(Section, frozen=True):
+    """Webhooks, sent by `rater serve` and `rater worker`; any number of them share the work."""
+
+    enabled: bool = True
+    #: Private addresses and plain HTTP are allowed: for tests and local trials only.
+    allow_private: bool = False
+    #: Requests under way at once: to one endpoint (from all processes), and from this process.
+    endpoint_concurrency: Annotated[int, Meta(ge=1, le=100)] = 8
+    concurrency: Annotated[int, Meta(ge=1, le=2000)] = 200
+    #: An answer must come within.
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 15.0
+    #: Deliveries kept in the log of an endpoint, about 1 kB of Redis each.
+    log_max: Annotated[int, Meta(ge=10, le=100_000)] = 1_000
+    #: An endpoint with so many deliveries waiting is disabled: nothing may fill Redis. A wallet that runs dry makes one
+    #: for each of its SIMs.
+    backlog_max: Annotated[int, Meta(ge=10, le=10_000_000)] = 100_000
+
+
+class PaymentSettings(Section, frozen=True):
+    """Payments. Without a key there are none by card; the secrets are better set in the environment than in a file."""
+
+    stripe_key: str = ""
+    #: The signing secret of the endpoint at which Stripe sends its webhooks.
+    stripe_webhook_secret: str = ""
+    #: Another address than Stripe's own, for tests.
+    stripe_api_base: str = ""
+
+
 class Settings(Section, frozen=True):
     """All settings; the defaults run everything on one machine."""
 
@@ -112,6 +140,8 @@ class Settings(Section, frozen=True):
     intake: IntakeSettings = IntakeSettings()
     metrics: MetricsSettings = MetricsSettings()
     http: HttpSettings = HttpSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    payments: PaymentSettings = PaymentSettings()
 
     @property
     def data(self) -> Path:

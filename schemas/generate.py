@@ -23,6 +23,7 @@ from schemas.faults import DeadLetter, ParkedEvent
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 from schemas.notice import Notice
 from schemas.rated import RatedRecord
+from schemas.webhook import WebhookMessage
 
 #: File name (without ".schema.json") and what it describes.
 STRUCTS: Final[dict[str, type[msgspec.Struct]]] = {
@@ -35,6 +36,7 @@ STRUCTS: Final[dict[str, type[msgspec.Struct]]] = {
     "wallet-command": WalletCommand,
     "parked-event": ParkedEvent,
     "dead-letter": DeadLetter,
+    "webhook-message": WebhookMessage,
     "notice": Notice,
 }
 FOLDER: Final = Path(__file__).parent

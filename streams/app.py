@@ -46,7 +46,7 @@ class EngineService(Service):
 
     async def on_start(self) -> None:
         """Open Redis, ClickHouse and the topics, then start taking usage."""
-        self._engine = await self._stack.enter_async_context(open_engine(self._settings, kafka=True))
+        self._engine = await self._stack.enter_async_context(open_engine(self._settings, kafka=True, hooks=True))
         serve(self._settings.metrics)
         engine = self._engine
         self.intake = Intake(

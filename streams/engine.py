@@ -34,10 +34,12 @@ from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
+from streams.payments.payments import Payments
 from streams.publisher import Publisher
 from streams.timers import Sweeper
 from streams.topics import Sink
 from streams.transit import watch_transit
+from streams.webhooks.service import Webhooks, open_webhooks
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Engine:
     catalogue: Catalogue
     pipeline: Pipeline
     subscriptions: Subscriptions
+    payments: Payments
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
@@ -76,7 +79,9 @@ class Engine:
     written: Written
     #: The process that writes it, where that is this engine's affair.
     writer: WriterProcess | None
-    #: The publisher, and what keeps the writer running; doors stop when one of them fails.
+    #: What is told to the addresses that customers named; sent here if the door asked for it.
+    webhooks: Webhooks
+    #: The publisher, timers, what keeps the writer running, and the webhooks; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -123,8 +128,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engine]:
-    """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse."""
+async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
+    """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
+
+    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off.
+    """
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_parts(settings))
@@ -143,14 +151,32 @@ async def open_engine(settings: Settings, *, kafka: bool) -> AsyncIterator[Engin
         if settings.clickhouse.writer:
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
+        webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
         timers = Timers(parts.redis, parts.store)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
-        crew = await stack.enter_async_context(
-            Crew(publisher.run(), sweeper.run(), watch_transit(parts.outbox), *([writer.run()] if writer else []))
+        payments = Payments(
+            settings, parts.redis, parts.store, parts.directory, catalogue, parts.clock_ms, publisher.wake, kafka=kafka
         )
+        stack.push_async_callback(payments.close)
+        tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run()]
+        tasks += [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
+        crew = await stack.enter_async_context(Crew(*tasks))
         _tune_collection()
         subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
-        yield Engine(parts, catalogue, pipeline, subscriptions, sink, publisher, clickhouse, written, writer, crew)
+        yield Engine(
+            parts,
+            catalogue,
+            pipeline,
+            subscriptions,
+            payments,
+            sink,
+            publisher,
+            clickhouse,
+            written,
+            writer,
+            webhooks,
+            crew,
+        )
 
 
 def _tune_collection() -> None:

@@ -175,6 +175,31 @@ class KafkaCursor:
         await self._admin.close()
 
 
+async def begin_group_at_end(bootstrap: str, prefix: str, group: str, topics: Sequence[str]) -> None:
+    """Let a group that has not read yet begin behind what stands in the topics now.
+
+    Its place is committed before it reads, so that a partition that changes hands early skips nothing.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer._client.set_topics([prefix + topic for topic in topics])
+        await consumer._client.force_metadata_update()
+        partitions = [
+            TopicPartition(prefix + topic, number)
+            for topic in topics
+            for number in consumer.partitions_for_topic(prefix + topic) or ()
+        ]
+        consumer.assign(partitions)  # by hand: it becomes no member of the group
+        fresh = [partition for partition in partitions if await consumer.committed(partition) is None]
+        if fresh:
+            await consumer.commit(await consumer.end_offsets(fresh))
+    except (CommitFailedError, IllegalStateError) as error:
+        log.info("the group %s has begun elsewhere: %s", group, error)
+    finally:
+        await consumer.stop()
+
+
 async def create_topics(bootstrap: str, names: Sequence[str], partitions: int, message_bytes: int = 0) -> None:
     """Make the topics that do not exist yet, with the broker's defaults (`message_bytes`: its limit of a message)."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)

@@ -36,6 +36,11 @@ CLICKHOUSE_LAG = Gauge("rater_clickhouse_lag_seconds", "Since the writer last ha
 CLICKHOUSE_WRITER_RESTARTS = Counter("rater_clickhouse_writer_restarts", "Times the writer's process was started again")
 WAITING = Gauge("rater_waiting", "1 while a part is away and the worker waits for it", ["part"])
 
+WEBHOOK_ATTEMPTS = Counter("rater_webhook_attempts", "Webhook requests by what came of the delivery", ["outcome"])
+WEBHOOK_BACKLOG = Gauge("rater_webhook_backlog", "Webhook deliveries that wait or are under way, in all processes")
+WEBHOOK_OLDEST_DUE = Gauge("rater_webhook_oldest_due_seconds", "How long the oldest due delivery has waited")
+RULES_TRIGGERED = Counter("rater_rules_triggered", "Rules whose threshold was passed", ["type"])
+
 HTTP_REQUESTS = Counter("rater_http_requests", "Requests by endpoint and answer", ["method", "path", "status"])
 
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 from rater.settings import Settings
 from streams.clickhouse.server import ClickHouse, open_clickhouse
 from streams.embedded.parts import EmbeddedParts
-from streams.kafka import MESSAGE_BYTES, KafkaCursor, KafkaSink, KafkaSource, create_topics
-from streams.spool import SpoolCursor, SpoolSink, SpoolSource
+from streams.kafka import MESSAGE_BYTES, KafkaCursor, KafkaSink, KafkaSource, begin_group_at_end, create_topics
+from streams.spool import SpoolCursor, SpoolSink, SpoolSource, begin_at_end
 from streams.topics import ALL, LEDGER, Cursor, Sink, Source
 
 Client = TypeVar("Client", KafkaSink, KafkaSource, KafkaCursor)
@@ -72,12 +72,16 @@ def topics_folder(settings: Settings) -> Path:
 
 @asynccontextmanager
 async def open_source(
-    settings: Settings, group: str, *, kafka: bool, topics: Sequence[str] = LEDGER
+    settings: Settings, group: str, *, kafka: bool, topics: Sequence[str] = LEDGER, from_end: bool = False
 ) -> AsyncIterator[Source]:
-    """The topics read back."""
+    """The topics read back; `from_end`: a group that has not read yet begins with what comes from now on."""
     if not kafka:
+        if from_end:
+            await begin_at_end(topics_folder(settings), group, topics)
         yield SpoolSource(topics_folder(settings), group, topics)
         return
+    if from_end:
+        await begin_group_at_end(*_of_group(settings, group), topics)
     async with _started(KafkaSource(*_of_group(settings, group), topics)) as source:
         yield source
 

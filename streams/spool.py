@@ -194,6 +194,17 @@ class SpoolCursor:
         """Nothing is held open."""
 
 
+async def begin_at_end(folder: Path, group: str, topics: Sequence[str]) -> None:
+    """Let a group that has not read yet begin behind what stands in the topics now."""
+    path = _cursor_path(folder, group)
+    with _locked(path.parent):  # of two that begin at the same time one does
+        if not path.exists():
+            ends = await SpoolCursor(folder, group, topics).ends()
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text(json.dumps(ends))
+            temporary.replace(path)
+
+
 def _cursor_path(folder: Path, group: str) -> Path:
     return folder / ".cursors" / f"{group}.json"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from rater.identity import NO_TOKEN, door_digest, token
+from rater.pipeline.cover import Given
 from rater.pipeline.payer import Offer, Payer
 from rater.rating.charge import Charge
 from rater.wallet.entry import Debit, Decision
@@ -126,8 +127,12 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
     billed: int = 0
     #: The charge in full, where it is no plain one.
     charge: Charge | None = None
+    #: The one allowance that pays for all of it.
+    given: Given | None = None
     #: Whether a step of its subscription must come first; it is not charged before.
     is_due: bool = False
+    #: Where it waits among events that count: upon those with a lower number.
+    order: int = 0
     #: Whether it moves counters; then it waits in `member.pending` until it is decided.
     counts: bool = False
     old_fingerprint: bytes | None = None
@@ -137,6 +142,12 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
     def usage(self) -> Usage:
         """The event in its one normalised form."""
         return normalised(self.body, self.start_ms, self.end_ms)
+
+    def leave(self) -> None:
+        """It is decided: nothing waits for it any more."""
+        self.member.settle(self)
+        if self.pool is not None:
+            self.pool.settle(self)
 
     @property
     def is_open(self) -> bool:

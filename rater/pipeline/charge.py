@@ -11,7 +11,7 @@ other batches included, in the order in which they are sent; so an event that is
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,8 +84,8 @@ class Charger:
         """Let nothing wait for a batch that failed: it may be repeated, and then is rated again, or given up."""
         for event in work.items:
             if type(event) is Rated and event.counts:
-                event.member.settle(event)
-                event.after, event.sessions, event.counts = b"", (), False
+                event.leave()
+                event.after, event.pool_after, event.sessions, event.counts = b"", b"", (), False
                 event.uncounted = event.is_open
 
     async def _send_all(self, events: list[Rated], now_ms: int) -> None:
@@ -114,24 +114,36 @@ class Charger:
         """Make the steps of subscriptions that events must wait for; answers the events, rated again upon them."""
         while due := [event for event in events if event.is_due and not event.is_repeat]:
             wanted: dict[bytes, Subject] = {}
-            for event in due:
-                found = wanted.get(event.member.key)
-                if found is None or event.start_ms < found.at_ms:
-                    payer = event.payer
-                    wanted[event.member.key] = Subject(
-                        payer.subscriber, payer.assignment, event.wallet, event.member.key, event.start_ms
-                    )
+            for event in sorted(due, key=lambda one: one.start_ms, reverse=True):  # the earliest is the one that stays
+                wanted |= {subject.key: subject for subject in await self._subjects(event)}
             stuck = await self._stepper.catch_up(list(wanted.values()), now_ms=now_ms)
             for event in due:
-                if event.member.key in stuck:
-                    event.fault = Fault.of_usage(event.body, Reason.NO_PLAN, stuck[event.member.key])
-            steps = {event.member.key: event.member.steps for event in due}
+                why = stuck.get(event.member.key) or (event.pool and stuck.get(event.pool.key))
+                if why:
+                    event.fault = Fault.of_usage(event.body, Reason.NO_PLAN, why)
+            lines = {line.key: line for event in due for line in (event.member, event.pool) if line is not None}
+            steps = {key: line.steps for key, line in lines.items()}
             events = [event for event in events if event.is_open]
-            await self._rate_again({event.member.key: (event.member, None) for event in due}, events, now_ms)
+            await self._rate_again({key: (line, None) for key, line in lines.items()}, events, now_ms)
             events = [event for event in events if event.is_open]
-            if all(event.member.steps == steps[event.member.key] for event in due):
+            if all(line.steps == steps[key] for key, line in lines.items()):
                 break  # no wallet, no member: the wallet's call says what is wrong
         return events
+
+    async def _subjects(self, event: Rated) -> list[Subject]:
+        """Whose steps an event waits for: its subscriber's, its pool's."""
+        payer, pool, at_ms = event.payer, event.pool, event.start_ms
+        found = []
+        if payer.lives:
+            found.append(Subject(payer.subscriber, payer.assignment, event.wallet, event.member.key, at_ms))
+        if pool is not None and pool is not event.member:
+            directory = self._sims.directory
+            name = pool.key.decode().split("/", 2)[2]
+            subscriber = await directory.get(event.wallet.tenant, name)
+            assignment = directory.assignment(subscriber, at_ms) if subscriber is not None else None
+            if subscriber is not None and assignment is not None and assignment.wallet == event.wallet.name:
+                found.append(Subject(subscriber, assignment, event.wallet, pool.key, at_ms))
+        return found
 
     async def _send(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:
         """One call; answers the events to send again, already rated again."""
@@ -147,7 +159,7 @@ class Charger:
         for event in events:
             if event.head is not None:
                 if event.counts:
-                    event.member.settle(event)
+                    event.leave()
                 continue
             answer = event.answer
             if answer is None or isinstance(answer, Stale):
@@ -156,7 +168,7 @@ class Charger:
                 if answer.outdated or (event.counts and (answer.known or answer.fate is not Fate.RATED)):
                     surprises.append(event)
                 if event.counts:
-                    event.member.settle(event)
+                    event.leave()
         if surprises or stale:
             return await self._second_look(stale, surprises, now_ms)
         return []
@@ -171,7 +183,7 @@ class Charger:
                 self._learn(event, wrong)
         for event in stale:
             if event.fault is not None and event.counts:
-                event.member.settle(event)
+                event.leave()
         moved = {_sim(event) for event in stale if _why(event) == "assignment"}
         if moved:
             await self._resolve_again([event for event in stale if event.is_open and _sim(event) in moved], now_ms)
@@ -200,6 +212,7 @@ class Charger:
         elif answer.state is not None:
             start = len(session_prefix(event.payer.subscriber))
             keys = [use.field[start:] for use in event.sessions]
+            self._learn_pool(event, answer, wrong)
             is_first = wrong.get(event.member.key, (None, None))[1] is None
             if is_first:
                 wrong[event.member.key] = (event.member, answer.state)
@@ -210,30 +223,42 @@ class Charger:
                 if is_first or key not in event.member.sessions
             }
 
+    def _learn_pool(self, event: Rated, answer: Stale, wrong: _Wrong) -> None:
+        """Note what the shard says of the wallet's pool; it may be new to us, or gone."""
+        if answer.pool_state is None:
+            self._sims.set_pool(event.wallet, "")
+            return
+        pool = self._sims.set_pool(event.wallet, answer.pool)
+        assert pool is not None, "it has a name"
+        if wrong.get(pool.key, (None, None))[1] is None:
+            wrong[pool.key] = (pool, answer.pool_state)
+
     async def _rate_again(self, wrong: _Wrong, next_sent: Sequence[Rated], now_ms: int) -> None:
         """Rate all that wait on these members again, from their present state.
 
         First what is sent next, in the order in which it is sent. That need not be the order in which it was rated: a
         name that had to be looked up was rated later, and batches of two doors may overtake each other.
         """
+        _spread(wrong)
         untold = [member for member, state in wrong.values() if state is None]
         states = await self._store.member_states([member.key for member in untold])
         told = dict(zip((member.key for member in untold), states, strict=True))
-        sent: defaultdict[bytes, list[Rated]] = defaultdict(list)
-        for event in next_sent:
-            sent[event.member.key].append(event)
         for key, (member, state) in wrong.items():
             member.learn(told[key] if state is None else state)
             if state is not None:
                 member.is_held = False  # else it would have been refused, not stale
         await self._sims.refresh([member for member, _ in wrong.values()])
-        for key, (member, _) in wrong.items():
-            first = {id(event) for event in sent[key]}
-            waiting = [*sent[key], *(event for event in member.pending if id(event) not in first)]
-            member.pending = deque(waiting)
-            for event in waiting:
-                event.fault = self._rater.price_again(event, now_ms)
-            member.pending = deque(event for event in waiting if event.counts)
+        sent = [event for event in next_sent if event.member.key in wrong or (event.pool and event.pool.key in wrong)]
+        first = {id(event) for event in sent}
+        rest = {id(event): event for member, _ in wrong.values() for event in member.pending if id(event) not in first}
+        waiting = [*sent, *sorted(rest.values(), key=lambda one: one.order)]
+        for event in waiting:
+            event.fault = self._rater.price_again(event, now_ms)
+        for member, _ in wrong.values():
+            member.pending = deque()
+        for event in waiting:
+            if event.counts:
+                self._rater.queue(event)
 
     async def _did_not_count(self, events: Sequence[Rated], next_sent: Sequence[Rated], now_ms: int) -> None:
         """What was decided elsewhere, or found to have no wallet, moves no counters."""
@@ -241,7 +266,7 @@ class Charger:
         for event in events:
             if event.counts:
                 wrong[event.member.key] = (event.member, None)
-                event.member.settle(event)
+                event.leave()
         if wrong:
             await self._rate_again(wrong, next_sent, now_ms)
 
@@ -250,7 +275,7 @@ class Charger:
         for event in again:
             self._sims.forget(event.body.tenant, event.payer.subscriber.id)
             if event.counts:
-                event.member.settle(event)
+                event.leave()
         sims = await self._sims.fetch([event.usage for event in again])
         behind = {}
         for event, sim in zip(again, sims, strict=True):
@@ -275,11 +300,22 @@ class Charger:
 
 def _take_over(event: Rated, rated: Rated) -> None:
     """Become what the event was rated as anew."""
-    pending = rated.member.pending
-    if pending and pending[-1] is rated:
-        pending[-1] = event
+    for line in (rated.member, rated.pool):
+        if line is not None and line.pending and line.pending[-1] is rated:
+            line.pending[-1] = event
     for name in Rated.__struct_fields__:
         setattr(event, name, getattr(rated, name))
+
+
+def _spread(wrong: _Wrong) -> None:
+    """What waits on a pool waits on members too: those, and what waits on them, are to be rated again with it."""
+    found = [member for member, _ in wrong.values()]
+    while found:
+        for event in found.pop().pending:
+            for other in (event.member, event.pool):
+                if other is not None and other.key not in wrong:
+                    wrong[other.key] = (other, None)
+                    found.append(other)
 
 
 def _sim(event: Rated) -> tuple[str, str]:

@@ -14,11 +14,13 @@ import msgspec
 
 from rater.plans.allowances import Balance, Consumed
 from rater.rating.charge import Charge, ChargePart, Outcome
+from rater.rating.explain import number_text
 from rater.rating.rate import rate
 from rater.rating.timeline import cycle_at
 from rater.tariff.model import Tariff
-from schemas.usage import BASE_UNIT, Usage
+from schemas.usage import Service, Usage
 
+_ONE: Final[dict[Service, str]] = {"data": "byte", "voice": "ms", "message": "message"}
 _QUANTITY: Final = {"data": "volume_bytes", "voice": "duration_ms", "message": "message_count"}
 
 
@@ -81,10 +83,21 @@ def _rest_of(usage: Usage, quantity: int, start_ms: int, end_ms: int) -> Usage:
 
 
 def _part(given: Given, usage: Usage, zone: str) -> ChargePart:
-    words = f"{given.quantity} {BASE_UNIT[usage.service]} by allowance {given.name}"
-    if given.per > 1 or given.parts != given.quantity:
-        words += f" for {Fraction(given.parts, given.per)} credits"
     return ChargePart(
-        given.start_ms, usage.end_ms, cycle_at(zone, given.start_ms)[2], "", f"allowance/{given.name}", "",
-        given.quantity, given.quantity, 0, "", (words,), given.name, given.parts, given.left_parts,
+        given.start_ms, usage.end_ms, cycle_at(zone, given.start_ms)[2], "", rate_of(given), "",
+        given.quantity, given.quantity, 0, "", (words_of(given, usage.service),), given.name, given.parts,
+        given.left_parts,
     )  # fmt: skip
+
+
+def rate_of(given: Given) -> str:
+    """What a record says instead of a rate."""
+    return f"allowance/{given.name}"
+
+
+def words_of(given: Given, service: Service) -> str:
+    """The explanation, the same for all usage of a sort: by which allowance, and for credits what a unit costs."""
+    if given.per == 1 and given.parts == given.quantity:
+        return f"by allowance {given.name}"
+    cost = Fraction(given.parts, given.per * given.quantity)
+    return f"by allowance {given.name} at {number_text(cost)} credits per {_ONE[service]}"

@@ -6,33 +6,76 @@ is used is a counter of the member ("~" and the grant's id), which events move l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
 from rater.catalogue import Catalogue
-from rater.plans.allowances import Balance, Consumed, Part, consume
+from rater.plans.allowances import Balance
+from rater.plans.credits import Use, cost_parts
 from rater.plans.life import Subscription, View, balances, needs_step, plan_at
 from rater.wallet.member import Member
 
 #: Before the keys of counters that say how much of a grant is used. It sorts behind digits: these never age.
 USED: Final = "~"
+#: Before the ids of a pool's balances, where they are used with those of a subscriber.
+POOL: Final = "pool:"
 
 read_subscription = msgspec.json.Decoder(Subscription).decode
 pack_subscription = msgspec.json.Encoder().encode
 
 
+class Candidate(NamedTuple):
+    """A balance that is for a usage: where its use is counted, and what a base unit costs of it."""
+
+    order: tuple[int, int, bool, str]
+    key: str
+    balance: Balance
+    cost: int
+    shared: bool
+
+
+def whole(
+    candidates: Sequence[Candidate], own: Mapping[str, int], pool: Mapping[str, int], quantity: int, start_ms: int,
+    until_ms: int,
+) -> tuple[Candidate, int, int] | None:  # fmt: skip
+    """The one balance that pays for all of a usage, as `consume` has it: it, what is used of it then, and left.
+
+    None where a balance begins or ends within the usage, or the first that has something left does not reach.
+    """
+    for _, _, balance, _, _ in candidates:
+        if start_ms < balance.from_ms < until_ms or start_ms < balance.until_ms < until_ms:
+            return None
+    for found in candidates:
+        _, key, balance, cost, shared = found
+        if balance.from_ms <= start_ms < balance.until_ms:
+            used = (pool if shared else own).get(key, 0)
+            left = balance.left_parts - used - quantity * cost
+            if left >= 0:
+                return found, used + quantity * cost, left
+            if balance.left_parts > used:
+                return None
+    return None
+
+
 class Live:
     """The subscription of a member, after `n` steps."""
 
-    __slots__ = ("_full", "_keys", "n", "subscription")
+    __slots__ = ("_for", "_full", "_keys", "_shared", "n", "subscription")
 
     def __init__(self, subscription: Subscription, catalogue: Catalogue) -> None:
         self.subscription = subscription
         self.n = subscription.n
         self._full = balances(subscription, view_of(catalogue, {}, 0))
         self._keys = [USED + balance.id for balance in self._full]
+        self._for: dict[tuple[Use, bool], tuple[Candidate, ...]] = {}
+        #: What others of the wallet may use, under ids that are not those of their own.
+        self._shared = [
+            (msgspec.structs.replace(balance, id=POOL + balance.id), key)
+            for balance, key in zip(self._full, self._keys, strict=True)
+            if balance.allowance.shared
+        ]
 
     def awaits_step(self, at_ms: int) -> bool:
         """Whether usage at a time must wait for a step."""
@@ -44,20 +87,33 @@ class Live:
 
     def left(self, counters: Mapping[str, int]) -> list[Balance]:
         """The balances, each with what is left of it."""
-        return [
-            msgspec.structs.replace(balance, left_parts=balance.left_parts - counters.get(key, 0))
-            for balance, key in zip(self._full, self._keys, strict=True)
-        ]
+        return [_left(balance, key, counters) for balance, key in zip(self._full, self._keys, strict=True)]
 
-    def consume(self, counters: Mapping[str, int], part: Part) -> Consumed:
-        """What the allowances give of a usage."""
-        return consume([balance for balance in self.left(counters) if not balance.allowance.shared], part)
+    def shared(self, counters: Mapping[str, int]) -> list[Balance]:
+        """Those that are for all of the wallet."""
+        return [_left(balance, key, counters) for balance, key in self._shared]
+
+    def candidates(self, use: Use, *, shared: bool = False) -> tuple[Candidate, ...]:
+        """The balances that are for a usage, in their order."""
+        found = self._for.get((use, shared))
+        if found is None:
+            chosen = self._shared if shared else zip(self._full, self._keys, strict=True)
+            costs = [(balance, key, cost_parts(balance.allowance, use)) for balance, key in chosen]
+            found = tuple(sorted(
+                Candidate(balance.order, key, balance, cost, shared) for balance, key, cost in costs if cost is not None
+            ))  # fmt: skip
+            self._for[use, shared] = found
+        return found
 
     def covers(self, counters: Mapping[str, int], at_ms: int) -> bool:
         """Whether an allowance has something left at a time; late usage asks for the time of the last grant."""
-        own = [balance for balance in self.left(counters) if not balance.allowance.shared]
+        own = self.left(counters)
         at_ms = max([at_ms, *(balance.from_ms for balance in own)])
         return any(balance.left_parts > 0 and balance.until_ms > at_ms for balance in own)
+
+
+def _left(balance: Balance, key: str, counters: Mapping[str, int]) -> Balance:
+    return msgspec.structs.replace(balance, left_parts=balance.left_parts - counters.get(key, 0))
 
 
 def used_of(counters: Mapping[str, int]) -> dict[str, int]:

@@ -32,7 +32,18 @@ GRACE_MS: Final = 3 * 24 * 3_600_000
 class Offer:
     """What usage of one shape costs under one plan, for a stretch of time, and how its records say so."""
 
-    __slots__ = ("billed_until_ms", "high_ms", "is_free", "keys", "low_ms", "rate", "refuse", "terms", "text")
+    __slots__ = (
+        "billed_until_ms",
+        "covered",
+        "high_ms",
+        "is_free",
+        "keys",
+        "low_ms",
+        "rate",
+        "refuse",
+        "terms",
+        "text",
+    )
 
     def __init__(self, terms: Terms, refuse: Reason, text: str, billed_until_ms: int) -> None:
         self.terms = terms
@@ -45,8 +56,9 @@ class Offer:
         self.is_free = terms.outcome == "free"
         #: Refused by the plan, whatever it costs.
         self.refuse = refuse
-        #: The part of a record that is the same for all of it.
+        #: The part of a record that is the same for all of it; and where an allowance pays, by it and its words.
         self.text = text
+        self.covered: dict[str, str] = {}
 
 
 def billed_until_ms(zone: str, start_ms: int) -> int:
@@ -118,13 +130,13 @@ class Payer:
     """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
 
     __slots__ = (
-        "assignment", "book", "currency", "has_moved", "high_ms", "joins", "key", "lives", "low_ms", "member", "steps",
-        "subscriber", "text", "version", "wallet",
+        "assignment", "book", "currency", "has_moved", "high_ms", "is_planned", "joins", "key", "lives", "low_ms",
+        "member", "pool", "steps", "subscriber", "text", "version", "wallet",
     )  # fmt: skip
 
     def __init__(
         self, subscriber: Subscriber, assignment: Assignment, book: Book, wallet: WalletRef, member: Member[Any],
-        low_ms: int, high_ms: int,
+        low_ms: int, high_ms: int, pool: Member[Any] | None = None,
     ) -> None:  # fmt: skip
         self.subscriber = subscriber
         self.version = subscriber.version
@@ -141,6 +153,10 @@ class Payer:
         live = member.subscription
         #: Whether usage falls under a plan that grants, charges or ends by itself, so that its subscription is asked.
         self.lives = live is not None or book.plan.has_life
+        #: The member whose shared allowances are for all of the wallet.
+        self.pool = pool
+        #: Whether allowances may pay for usage.
+        self.is_planned = self.lives or pool is not None
         #: Whether the plan was assigned and its subscription has yet to begin.
         self.joins = self.lives and (live is None or live.subscription.assigned_ms < assignment.from_ms)
         #: What keeps a wallet's records in order on their topic.

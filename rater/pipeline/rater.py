@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, Final
 
 from rater.directory import Subscriber
 from rater.identity import fingerprint, identity
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Fault, Faulted, Rated, RawEvent
-from rater.pipeline.cover import Cover, charge_of, cover_of, pack
-from rater.pipeline.live import USED
+from rater.pipeline.cover import Cover, Given, charge_of, cover_of, pack
+from rater.pipeline.live import POOL, USED, whole
 from rater.pipeline.payer import Offer, Payer
 from rater.pipeline.recent import Recent
 from rater.pipeline.sims import Sim, Sims
-from rater.plans.allowances import Part
+from rater.plans.allowances import Balance, Part, consume
 from rater.rating.charge import Charge
 from rater.rating.rate import rate
 from rater.wallet.entry import SessionUse
@@ -29,6 +30,7 @@ COUNTER_MAX: Final = 2**53 - 1
 SESSION: Final = "session:"
 #: Session counters remembered of one SIM; past this all are learnt again from the shard, once none is waited upon.
 SESSIONS_MAX: Final = 64
+_NONE: Final[Mapping[str, int]] = {}
 
 
 class Rater:
@@ -38,6 +40,7 @@ class Rater:
         self._sims = sims
         self._catalogue_key = catalogue_key
         self._recent = Recent()
+        self._order = count()
 
     def rate(
         self, raw: RawEvent, body: Usage | UsageEvent, start_ms: int, end_ms: int, shape: Shape, sim: Sim, now_ms: int
@@ -83,13 +86,20 @@ class Rater:
         if fault is not None:
             return Faulted(raw, rated.usage, fault)
         if rated.counts:
-            payer.member.pending.append(rated)
+            self.queue(rated)
         return rated
+
+    def queue(self, rated: Rated) -> None:
+        """Let it wait with the counters it moves, behind all that do."""
+        rated.order = next(self._order)
+        rated.member.pending.append(rated)
+        if rated.pool_after and rated.pool is not None and rated.pool is not rated.member:
+            rated.pool.pending.append(rated)
 
     def price(self, rated: Rated, now_ms: int) -> Fault | None:
         """What it costs, from the counters as they are believed to be; advances them. Answers why it has no price."""
         rated.before = rated.member.state
-        if rated.payer.lives and not rated.offer.is_free:
+        if rated.payer.is_planned and not rated.offer.is_free:
             return self._price_by_plan(rated, now_ms)
         return self._price_by_tariff(rated, now_ms)
 
@@ -110,27 +120,36 @@ class Rater:
 
     def _price_by_plan(self, rated: Rated, now_ms: int) -> Fault | None:
         payer, live, offer = rated.payer, rated.member.subscription, rated.offer
-        if payer.joins or live.awaits_step(rated.start_ms):
+        pool = rated.pool = payer.pool
+        if pool is not None:
+            rated.pool_before = pool.state
+        if (payer.lives and (payer.joins or live.awaits_step(rated.start_ms))) or (
+            pool is not None and pool.subscription.awaits_step(rated.start_ms)
+        ):
             rated.is_due = rated.uncounted = True
             return None
-        plan, counters = payer.book.plan.name, rated.member.counters
+        plan = payer.book.plan.name
+        balances: dict[str, Balance] = {}
         consumed = None
         if not offer.refuse and offer.terms.outcome != "blocked":
+            if self._take_whole(rated, now_ms):
+                return None
+            balances = _balances(rated)
             part = Part(payer.book.use(rated.shape), rated.quantity, rated.start_ms, rated.end_ms)
-            consumed = live.consume(counters, part)
+            consumed = consume(balances.values(), part)
         if consumed is not None and consumed.uncovered and payer.book.plan.overage == "refused":
             return self._refuse_overage(rated)
         if consumed is None or not consumed.lines:
             rated.cover = pack(Cover(plan))
             return self._price_by_tariff(rated, now_ms)
-        cover = cover_of(plan, {balance.id: balance for balance in live.left(counters)}, consumed)
+        cover = cover_of(plan, balances, consumed)
         charge = charge_of(cover, "priced", payer.book.tariff, rated.usage, _known(rated.member), payer.book.zone)
         if charge.outcome == "no_rate":
             return Fault.of_usage(rated.body, Reason.NO_RATE, charge.reason_detail)
         rated.cover, rated.allowed = pack(cover), True
         taken: dict[str, int] = {}
         for line in consumed.lines:
-            taken[USED + line.id] = taken.get(USED + line.id, counters.get(USED + line.id, 0)) + line.parts
+            taken[line.id] = taken.get(line.id, 0) + line.parts
         self._take_charge(rated, charge, taken, now_ms)
         return None
 
@@ -145,13 +164,39 @@ class Rater:
         rated.free, rated.refuse, rated.amount_nanos = False, Reason.ALLOWANCE_USED_UP, 0
         return None
 
+    def _take_whole(self, rated: Rated, now_ms: int) -> bool:
+        """Let one allowance pay for all of it, as it mostly can."""
+        member, pool, quantity = rated.member, rated.pool, rated.quantity
+        use, live = rated.payer.book.use(rated.shape), member.subscription
+        candidates = live.candidates(use) if live is not None else ()
+        shared: Mapping[str, int] = _NONE
+        if pool is not None and pool is not member:
+            theirs, shared = pool.subscription.candidates(use, shared=True), pool.counters
+            candidates = tuple(sorted((*candidates, *theirs))) if candidates and theirs else candidates or theirs
+        found = (
+            whole(candidates, member.counters, shared, quantity, rated.start_ms, rated.until_ms) if quantity else None
+        )
+        if found is None:
+            return False
+        (_, key, balance, cost, is_shared), used, left = found
+        allowance = balance.allowance
+        given = Given(allowance.name, quantity, quantity * cost, left, allowance.parts_per_credit, rated.start_ms)
+        rated.given, rated.billed, rated.counters = given, quantity, ()
+        rated.cover, rated.allowed = pack(Cover(rated.payer.book.plan.name, (given,))), True
+        if is_shared:
+            self._advance(rated, (), (), now_ms, {key: used})
+        else:
+            self._advance(rated, (key,), (used,), now_ms)
+        return True
+
     def price_again(self, rated: Rated, now_ms: int) -> Fault | None:
         """Forget what it was rated as, and rate it from the counters and the subscription as they are believed now."""
         rated.after, rated.sessions, rated.charge, rated.refuse = b"", (), None, Reason.NONE
         rated.counts = rated.uncounted = rated.is_due = rated.allowed = False
-        rated.amount_nanos, rated.cover = 0, b""
+        rated.amount_nanos, rated.cover, rated.given = 0, b"", None
+        rated.pool, rated.pool_before, rated.pool_after = None, b"", b""
         payer = rated.payer
-        if payer.steps != rated.member.steps:
+        if payer.steps != rated.member.steps or payer.pool is not self._sims.pool(payer.wallet):
             found = self._sims.payer_of(payer.subscriber, payer.assignment, rated.member, rated.start_ms)
             if isinstance(found, tuple):
                 return Fault.of_usage(rated.body, *found)
@@ -159,24 +204,31 @@ class Rater:
             rated.offer = found.book.offer(rated.shape, rated.start_ms, rated.until_ms)
         return self.price(rated, now_ms)
 
-    def _advance(self, rated: Rated, keys: Sequence[str], after: Sequence[int], now_ms: int) -> None:
-        member = rated.member
+    def _advance(
+        self, rated: Rated, keys: Sequence[str], after: Sequence[int], now_ms: int, shared: Mapping[str, int] = _NONE
+    ) -> None:
+        """Count it: its own counters, and of the pool's those in `shared`."""
+        member, pool = rated.member, rated.pool
         if rated.is_repeat or member.is_held:
             # It will hardly be charged, so it moves no counters: what comes after it is rated upon the right ones.
             rated.uncounted = True
             return
-        for value in after:
+        for value in (*after, *shared.values()) if shared else after:
             if value > COUNTER_MAX:
                 rated.refuse, rated.amount_nanos = Reason.AMOUNT_LIMIT, 0
                 return
         if not member.has_room(keys, now_ms):
             rated.refuse, rated.amount_nanos = Reason.AMOUNT_LIMIT, 0
             return
-        if rated.allowed and member.is_covered:
-            taken = {**member.counters, **dict(zip(keys, after, strict=True))}
-            if not member.subscription.covers(taken, rated.start_ms):
-                member.uncover()
-        rated.after, rated.counts = member.advance(keys, after, now_ms), True
+        if pool is member:  # the pool's own usage: one member, not two
+            keys, after = [*keys, *shared], [*after, *shared.values()]
+            rated.pool_after = _counted(rated, member, keys, after, now_ms)
+        else:
+            if keys:
+                rated.after = _counted(rated, member, keys, after, now_ms)
+            if pool is not None and shared:
+                rated.pool_after = _counted(rated, pool, [*shared], [*shared.values()], now_ms)
+        rated.counts = True
 
     def _price_in_full(self, rated: Rated, now_ms: int) -> Fault | None:
         usage, payer = rated.usage, rated.payer
@@ -188,7 +240,7 @@ class Rater:
         return None
 
     def _take_charge(self, rated: Rated, charge: Charge, taken: Mapping[str, int], now_ms: int) -> None:
-        """Take over a charge in full; `taken` is what is used of grants after it."""
+        """Take over a charge in full; `taken` is what it takes of balances."""
         known = _known(rated.member)
         rated.charge = charge
         rated.counters = tuple(known.get(use.key, 0) for use in charge.uses)
@@ -204,12 +256,14 @@ class Rater:
             sessions.clear()
         after = {use.key: before + use.add for use, before in zip(charge.uses, rated.counters, strict=True)}
         own = {key: value for key, value in after.items() if not key.startswith(SESSION)}
-        own.update(taken)
-        if own:
-            self._advance(rated, list(own), list(own.values()), now_ms)
+        is_all = len(own) == len(after)
+        mine, shared = _taken(rated, taken)
+        own.update(mine)
+        if own or shared:
+            self._advance(rated, list(own), list(own.values()), now_ms, shared)
         else:
             rated.uncounted = rated.is_repeat or rated.member.is_held
-        if len(own) == len(after) + len(taken) or rated.uncounted or rated.refuse:
+        if is_all or rated.uncounted or rated.refuse:
             return
         rated.counts = True
         prefix = session_prefix(rated.payer.subscriber)
@@ -219,6 +273,38 @@ class Rater:
             if use.key.startswith(SESSION)
         )
         sessions |= {key: value for key, value in after.items() if key.startswith(SESSION)}
+
+
+def _counted(rated: Rated, member: Member[Any], keys: Sequence[str], after: Sequence[int], now_ms: int) -> bytes:
+    """The state of a member after the event; with the last of its allowances it is not covered any more."""
+    if rated.allowed and member.is_covered:
+        taken = {**member.counters, **dict(zip(keys, after, strict=True))}
+        if not member.subscription.covers(taken, rated.start_ms):
+            member.uncover()
+    return member.advance(keys, after, now_ms)
+
+
+def _balances(rated: Rated) -> dict[str, Balance]:
+    """What the subscriber may use: its own allowances, and those of its wallet's pool."""
+    member, pool = rated.member, rated.pool
+    found = member.subscription.left(member.counters) if member.subscription is not None else []
+    if pool is not None and pool is not member:
+        found += pool.subscription.shared(pool.counters)
+    return {balance.id: balance for balance in found}
+
+
+def _taken(rated: Rated, taken: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """The counters of grants after the event, by what it takes of them: the subscriber's own, and the pool's."""
+    own, shared = rated.member.counters, rated.pool.counters if rated.pool is not None else {}
+    mine: dict[str, int] = {}
+    theirs: dict[str, int] = {}
+    for name, parts in taken.items():
+        key = USED + name.removeprefix(POOL)
+        if name.startswith(POOL):
+            theirs[key] = shared.get(key, 0) + parts
+        else:
+            mine[key] = own.get(key, 0) + parts
+    return mine, theirs
 
 
 def session_prefix(subscriber: Subscriber) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from rater.identity import FINGERPRINT_BYTES
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import UNRATED, Rated
-from rater.pipeline.cover import Cover, charge_of, unpack
+from rater.pipeline.cover import Cover, Given, charge_of, rate_of, unpack, words_of
 from rater.pipeline.payer import billed_until_ms
 from rater.rating.charge import Charge, ChargePart
 from rater.rating.rate import rate
@@ -35,6 +35,27 @@ def plain_record(event: Rated, head: Head) -> bytes:
         event.payer.text, body.source, body.id, text, head.epoch, head.n + event.place, event.quantity, event.billed,
         amount, amount, head.balance_nanos - event.ahead_nanos, event.start_ms, event.end_ms, head.decided_ms,
         raw.door.text, raw.position, event.marks[:FINGERPRINT_BYTES], rare,
+    )  # fmt: skip
+
+
+def covered_record(event: Rated, given: Given, head: Head) -> bytes:
+    """The record of an event that was charged at once and for which one allowance paid, within its cycle's grace."""
+    body, raw, offer, shape, book = event.body, event.raw, event.offer, event.shape, event.payer.book
+    words = words_of(given, shape.service)
+    text = offer.covered.get(words)
+    if text is None:
+        part = ChargePart(
+            event.start_ms, event.end_ms, offer.terms.period, "", rate_of(given), "", 0, 0, 0, "", (words,)
+        )  # fmt: skip
+        text = offer.covered[words] = book.text(shape, part.period, part, part.rate, part.explanation)
+    rare = rare_text(
+        called_number=body.called_number, session_id=body.session_id, allowance=given.name,
+        allowance_used=given.parts, allowance_left=given.left_parts,
+    )  # fmt: skip
+    return record(
+        event.payer.text, body.source, body.id, text, head.epoch, head.n + event.place, event.quantity, event.billed,
+        0, 0, head.balance_nanos - event.ahead_nanos, event.start_ms, event.end_ms, head.decided_ms, raw.door.text,
+        raw.position, event.marks[:FINGERPRINT_BYTES], rare,
     )  # fmt: skip
 
 

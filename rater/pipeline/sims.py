@@ -16,6 +16,7 @@ from rater.pipeline.live import live_of
 from rater.pipeline.payer import Book, Payer
 from rater.plan import Plan
 from rater.tariff.model import Tariff
+from rater.wallet.entry import WalletRef
 from rater.wallet.keys import document_key
 from rater.wallet.member import Member
 from rater.wallet.store import WalletStore
@@ -61,6 +62,7 @@ class Sims:
         self._keys: dict[tuple[str, str], list[_Key]] = {}
         #: Members that somebody holds, a SIM or an event under way: one object for each, also of a SIM looked up anew.
         self._members: WeakValueDictionary[bytes, Member[Any]] = WeakValueDictionary()
+        self._pools: dict[bytes, Member[Any]] = {}
         self._books: dict[tuple[str, str, str], Book] = {}
         #: The SIM known by (tenant, kind of identifier, identifier), None if it has to be fetched.
         self.get = self._by_key.get
@@ -96,7 +98,39 @@ class Sims:
         for member, state in zip(fresh, states, strict=True):
             if not member.pending:
                 member.learn(state)
-        await self.refresh(fresh)
+        await self._fetch_pools(sims)
+        await self.refresh([*fresh, *self._pools.values()] if self._pools else fresh)
+
+    async def _fetch_pools(self, sims: Sequence[Sim]) -> None:
+        """Which of their wallets have a pool, of those that none is known of."""
+        named = {(sim.subscriber.tenant, a.wallet) for sim in sims for a in sim.subscriber.assignments[-1:]}
+        refs = [ref for name in named if (ref := self._store.wallet_ref(*name)).key not in self._pools]
+        names = await self._store.pools(refs)
+        found = [pool for ref, name in zip(refs, names, strict=True) if name and (pool := self.set_pool(ref, name))]
+        for pool, state in zip(found, await self._store.member_states([pool.key for pool in found]), strict=True):
+            if not pool.pending:
+                pool.learn(state)
+
+    def pool(self, wallet: WalletRef) -> Member[Any] | None:
+        """The member whose shared allowances are for all of the wallet, as far as it is known."""
+        return self._pools.get(wallet.key)
+
+    def set_pool(self, wallet: WalletRef, name: str) -> Member[Any] | None:
+        """Note which subscriber is a wallet's pool; none without a name."""
+        if not name:
+            if self._pools.pop(wallet.key, None) is not None:
+                self._forget_payers()
+            return None
+        key = self._store.member_key(wallet, name)
+        pool = self._pools.get(wallet.key)
+        if pool is None or pool.key != key:
+            pool = self._pools[wallet.key] = self._member_of(key)
+            self._forget_payers()
+        return pool
+
+    def _forget_payers(self) -> None:
+        for sim in self._by_id.values():
+            sim.payer = None
 
     def _last_member(self, sim: Sim) -> Member[Any]:
         wallet = sim.subscriber.assignments[-1].wallet
@@ -153,10 +187,13 @@ class Sims:
         high_ms = min((other.from_ms for other in subscriber.assignments if other.from_ms > at_ms), default=high_ms)
         high_ms = min(high_ms, self._catalogue.plan_until_ms(name, at_ms) or FOR_EVER_MS)
         wallet = self._store.wallet_ref(subscriber.tenant, assignment.wallet)
-        return Payer(subscriber, assignment, self.book(plan, tariff, assignment), wallet, member, low_ms, high_ms)
+        book = self.book(plan, tariff, assignment)
+        return Payer(subscriber, assignment, book, wallet, member, low_ms, high_ms, self.pool(wallet))
 
     def _member(self, subscriber: Subscriber, wallet: str) -> Member[Any]:
-        key = self._store.member_key(self._store.wallet_ref(subscriber.tenant, wallet), subscriber.id)
+        return self._member_of(self._store.member_key(self._store.wallet_ref(subscriber.tenant, wallet), subscriber.id))
+
+    def _member_of(self, key: bytes) -> Member[Any]:
         member = self._members.get(key)
         if member is None:
             member = self._members[key] = Member(key)

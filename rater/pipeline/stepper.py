@@ -24,6 +24,7 @@ from rater.plans.life import (
     Step,
     Subscription,
     View,
+    balances,
     begin,
     first_usage,
     is_covered,
@@ -163,7 +164,7 @@ class Stepper:
     def _entry(self, subject: Subject, standing: Standing, step: Step, view: View, entry_id: str = "") -> Entry:
         tenant, who, wallet = subject.subscriber.tenant, subject.subscriber.id, subject.wallet.name
         n = step.paid.subscription.n
-        cause = entry_id or f"{wallet}/{who}/{n}"
+        cause = entry_id or f"step/{wallet}/{who}/{n}"
         member = standing.member
 
         def outcome(future: Future) -> Outcome:
@@ -197,6 +198,7 @@ class Stepper:
             due_ms=subscription.due_ms,
             waits=subscription.waits_for_money,
             floor_nanos=step.floor_nanos,
+            pools=any(balance.allowance.shared for balance in balances(subscription, view)),
             news=tuple(
                 self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)
             ),
@@ -214,7 +216,7 @@ class Stepper:
                 account=subject.assignment.account,
                 wallet=wallet,
                 subscriber=who.id,
-                data=saying.data | {"fee": format_nanos(step.fee_nanos)},
+                data=saying.data | {"charged": format_nanos(step.fee_nanos)},
             )
         )
 
@@ -250,4 +252,7 @@ def before_usage(subject: Subject, subscription: Subscription | None, view: View
         return joins(subject, subscription, view)
     if at_ms < subscription.assigned_ms or not needs_step(subscription, at_ms):
         return None
-    return next_step(subscription, at_ms, view) or first_usage(subscription, at_ms, view)
+    found = next_step(subscription, at_ms, view)
+    if found is not None or subscription.first_usage_ms is not None:
+        return found
+    return first_usage(subscription, at_ms, view)

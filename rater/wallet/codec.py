@@ -41,17 +41,25 @@ _AHEAD_MAX: Final = 2**63 - 1
 #: Set by the function alone, from the balance and from the wallet.
 _OWN_HOLDS = HOLDS["balance"] | HOLDS["parent"]
 _NO_MARKS: Final = bytes(24)
+#: Beside the holds stand two marks of the pool.
+_HOLDS: Final = 63
 
 
 def pack_charge(groups: Sequence[list[Debit]], now_ms: int, epoch: int, dropped_before_ms: int) -> bytes:
     """The usage of one batch in one shard, a list for each wallet, as columns."""
     wallets: tuple[list[Any], ...] = ([], [], [], [], [], [], [])
+    pools: list[Any] = []
     members: tuple[list[Any], ...] = ([], [], [])
     events: tuple[list[Any], ...] = ([], [], [], [], [], [], [])
     call = object()
     for group in groups:
         count = len(members[0])
         is_plain, total = _pack_group(group, call, members, events)
+        pool: Any = 0
+        if group[0].pool is not None or any(event.pool is not None for event in group):
+            pool, follows = _pack_pool(group)
+            is_plain = is_plain and follows
+        pools.append(pool)
         units, nanos = divmod(total, NANOS)
         currency: Any = group[0].currency
         if len(group) > 1 and len({event.currency for event in group}) > 1:
@@ -59,7 +67,9 @@ def pack_charge(groups: Sequence[list[Debit]], now_ms: int, epoch: int, dropped_
         row = (group[0].wallet.key, currency, len(group), len(members[0]) - count, units, nanos, int(is_plain))
         for column, value in zip(wallets, row, strict=True):
             column.append(value)
-    packed: bytes = msgpack.packb((now_ms, epoch, dropped_before_ms, *wallets, *members, *events), use_bin_type=False)
+    packed: bytes = msgpack.packb(
+        (now_ms, epoch, dropped_before_ms, *wallets, *members, *events, pools), use_bin_type=False
+    )
     return packed
 
 
@@ -78,8 +88,9 @@ def _pack_group(
             befores.append(event.before)
             afters.append(b"")
         after_it, flag = event.after, 0
-        counts = event.after or event.counters or event.refuse
-        if counts and event.before != (afters[member.place] or befores[member.place]):
+        # What is refused may be so because of the counters; if it is not, it does not matter what it was rated upon.
+        by_counters = (event.counters or event.refuse) and event.pool is not event.member
+        if (event.after or by_counters) and event.before != (afters[member.place] or befores[member.place]):
             # It was rated upon an event that is not in this call, so the states told do not follow from each other.
             after_it, flag, is_plain = b"", _UNCOUNTED, False
         if after_it:
@@ -115,6 +126,27 @@ def _pack_group(
     return is_plain and ahead <= _AHEAD_MAX, ahead
 
 
+def _pack_pool(group: list[Debit]) -> tuple[tuple[bytes, bytes, bytes, list[Any]] | int, bool]:
+    """The pool of one wallet: key, state before, state after, and what each event made of it (1: the last).
+
+    Answers too whether all events were rated upon it, each upon the one before; else they are decided one by one.
+    """
+    pool = next(event.pool for event in group if event.pool is not None)
+    before = next(event.pool_before for event in group if event.pool is not None)
+    after, last, follows = b"", -1, True
+    afters: list[Any] = []
+    for place, event in enumerate(group):
+        if event.pool is not pool or event.pool_before != (after or before):
+            follows = False
+        afters.append(b"")
+        if event.pool is pool and event.pool_after:
+            if last >= 0:
+                afters[last] = after
+            after, last = event.pool_after, place
+            afters[place] = 1
+    return (pool.key, before, after, afters), follows
+
+
 def pack_commands(entries: Sequence[Entry], now_ms: int, epoch: int) -> bytes:
     """Commands for one shard: wallets and members once each, entries referring to them by (1-based) index."""
     wallets: dict[tuple[str, str], int] = {}
@@ -146,7 +178,17 @@ def _pack_outcome(outcome: Outcome) -> tuple[Any, ...]:
     # `false` and not nil: a hole would end the list for Lua's unpack.
     floor = (False, False) if outcome.floor_nanos is None else divmod(outcome.floor_nanos, NANOS)
     bits = sum(HOLDS[name] for name in outcome.hold.split(",") if name)
-    return (outcome.upon, outcome.document, bits, outcome.reason, due_ms, int(outcome.waits), *floor, outcome.news)
+    return (
+        outcome.upon,
+        outcome.document,
+        bits,
+        outcome.reason,
+        due_ms,
+        int(outcome.waits),
+        *floor,
+        outcome.news,
+        outcome.pools,
+    )
 
 
 def _pack_cover(cover: bytes) -> bytes:
@@ -206,8 +248,9 @@ def _unpack_stale(reply: bytes) -> Stale:
         return Stale(why, dropped_before_ms=detail)
     if isinstance(detail, int):
         return Stale(why, subscriber_version=detail)
-    state, sessions = detail
-    return Stale(why, state=state, sessions=tuple(int(value) for value in sessions or ()))
+    state, sessions, *pool = detail
+    name, pool_state = (pool[0].decode(), pool[1]) if pool else ("", None)
+    return Stale(why, 0, state, tuple(int(value) for value in sessions or ()), pool=name, pool_state=pool_state)
 
 
 def unpack_verdict(packed: bytes, *, known: bool, outdated: bool = False) -> Decision:
@@ -247,4 +290,4 @@ def unpack_wallet(packed: bytes) -> tuple[str, int, int, int, int, int, int | No
     if len(packed) > _WALLET.size:
         low_units, low_units_high, low_nanos = _LOW.unpack_from(packed, _WALLET.size)
         low = (low_units + (low_units_high << 32)) * NANOS + low_nanos
-    return currency.decode(), balance, floor_all, n + (n_high << 32), holds, version, low
+    return currency.decode(), balance, floor_all, n + (n_high << 32), holds & _HOLDS, version, low

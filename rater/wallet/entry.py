@@ -64,6 +64,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     #: Where the wallet's floor goes; None: it stays.
     floor_nanos: int | None = None
     news: tuple[bytes, ...] = ()
+    #: Whether it has shared allowances, so that it is the wallet's pool.
+    pools: bool = False
 
 
 class Steps(msgspec.Struct, frozen=True, gc=False):
@@ -181,6 +183,9 @@ class Stale(msgspec.Struct, frozen=True, gc=False):
     #: Values of the event's session counters, in its order.
     sessions: tuple[int, ...] = ()
     dropped_before_ms: int = 0
+    #: The subscriber that is the wallet's pool, and its member.
+    pool: str = ""
+    pool_state: bytes | None = None
 
 
 Answer = Decision | Stale
@@ -217,6 +222,10 @@ class Debit(msgspec.Struct, gc=False, eq=False):
     cover: bytes = b""
     #: Whether an allowance gives something.
     allowed: bool = False
+    #: The member whose shared allowances are for all of the wallet, as the event was rated upon it and as it is after.
+    pool: Member[Any] | None = None
+    pool_before: bytes = b""
+    pool_after: bytes = b""
     #: Charged at once with others of its wallet, as told by `place` and `ahead_nanos`, what was charged between.
     head: Head | None = None
     place: int = 0

@@ -26,10 +26,14 @@ def source(library: str = LIBRARY) -> str:
 
 
 async def load(redis: Any) -> None:
-    """Load the library on every primary, unless it stands there already, to the letter."""
-    code = source()
+    """Load the wallet's library."""
+    await load_library(redis, LIBRARY, source())
+
+
+async def load_library(redis: Any, library: str, code: str) -> None:
+    """Load a library on every primary, unless it stands there already, to the letter."""
     for node in nodes(redis):
-        stored = await redis.execute_command("FUNCTION LIST", "LIBRARYNAME", LIBRARY, "WITHCODE", **node)
+        stored = await redis.execute_command("FUNCTION LIST", "LIBRARYNAME", library, "WITHCODE", **node)
         if code.encode() not in _flat(stored):
             await redis.execute_command("FUNCTION LOAD", "REPLACE", code, **node)
 

@@ -4,6 +4,7 @@
 {s17}:w:<tenant>/<wallet>      the wallet, packed
 {s17}:b:<tenant>/<wallet>/<s>  one member: assignment version, holds, counters, packed
 {s17}:p:<tenant>/<wallet>/<s>  its subscription, JSON
+{s17}:q:<tenant>/<wallet>      the member that is its pool
 {s17}:t                        what is due by time: "<tenant>/<wallet>/<s>", by Unix ms
 {s17}:u:<tenant>/<wallet>      its members whose subscriptions wait for money
 {s17}:m:<tenant>/<wallet>      its members' names, in order (for paging)

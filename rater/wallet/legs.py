@@ -72,4 +72,4 @@ def _try(back: WalletCommand, number: int) -> WalletCommand:
 
 
 async def _decided(store: WalletStore, command: WalletCommand) -> Decision | None:
-    return await store.decided(command.tenant, command.wallet, identity(command.tenant, command.source, command.id))
+    return await store.remembered(command.tenant, command.wallet, identity(command.tenant, command.source, command.id))

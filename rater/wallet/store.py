@@ -242,11 +242,6 @@ class WalletStore:
             found += [unpack_verdict(reply, known=True) if reply else None for reply in replies]
         return found
 
-    async def decided(self, tenant: str, wallet: str, identity: bytes) -> Decision | None:
-        """What was decided under an id that is not usage's, in this wallet's shard. Such ids never expire."""
-        packed = await self._redis.hget(f"{tag(self.shard_of(tenant, wallet))}:k", identity)
-        return unpack_verdict(packed, known=True) if packed is not None else None
-
     async def rotate(self, shard: int, *, now_ms: int, window_ms: int, safe_ms: int) -> None:
         """Begin a new generation of remembered ids when the current is `window_ms` old; drop those that may go.
 
@@ -286,6 +281,11 @@ class WalletStore:
     async def documents(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Subscriptions by key."""
         return await values_of(self._redis, keys)
+
+    async def pools(self, refs: Sequence[WalletRef]) -> list[str]:
+        """The subscriber that is each wallet's pool; empty where there is none."""
+        keys = [f"{tag(ref.shard)}:q:{ref.tenant}/{ref.name}".encode() for ref in refs]
+        return [(name or b"").decode() for name in await values_of(self._redis, keys)]
 
     async def remembered(self, tenant: str, wallet: str, digest: bytes) -> Decision | None:
         """What was decided on a command."""

@@ -133,7 +133,7 @@ class Transfers:
         return "returned" if await came_back(self._store, back) else "in_transit"
 
     async def _decided(self, order: Order, wallet: str, leg: str) -> Decision | None:
-        return await self._store.decided(order.tenant, wallet, identity(order.tenant, leg, order.id))
+        return await self._store.remembered(order.tenant, wallet, identity(order.tenant, leg, order.id))
 
     async def _wallet(self, tenant: str, wallet: str, field: str) -> WalletState:
         state = await self._store.wallet(tenant, wallet) if "/" not in wallet else None

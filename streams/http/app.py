@@ -20,7 +20,7 @@ import msgspec
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -30,18 +30,26 @@ from rater.errors import PartsError, RaterError
 from schemas import asyncapi
 from streams.http import (
     accounts,
+    auto_refill,
     calculator,
     catalogue,
     estimates,
     orders,
+    payment_methods,
+    payments,
     plans,
     quotes,
+    refills,
+    rules,
     sims,
     subscriptions,
     transfers,
     usage,
     wallets,
+    webhook_deliveries,
+    webhooks,
 )
+from streams.http.body import read_body
 from streams.http.desk import Desk
 from streams.http.endpoint import JSON, Call, Endpoint, NoForm
 from streams.http.health import routes as health_routes
@@ -50,6 +58,7 @@ from streams.http.openapi import document
 from streams.http.page import page
 from streams.http.paging import Query
 from streams.http.problems import MEDIA_TYPE, Problem, of_decoding
+from streams.http.stripe_webhook import routes as webhook_routes
 from streams.metrics import HTTP_REQUESTS
 
 log = logging.getLogger(__name__)
@@ -62,7 +71,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *subscriptions.ENDPOINTS,
     *accounts.ENDPOINTS,
     *transfers.ENDPOINTS,
+    *refills.ENDPOINTS,
+    *auto_refill.ENDPOINTS,
+    *payment_methods.ENDPOINTS,
+    *payments.ENDPOINTS,
     *catalogue.ENDPOINTS,
+    *webhooks.ENDPOINTS,
+    *webhook_deliveries.ENDPOINTS,
+    *rules.ENDPOINTS,
     *plans.ENDPOINTS,
     *calculator.ENDPOINTS,
     *orders.ENDPOINTS,
@@ -71,8 +87,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 
 #: For whom a key of the operator acts; its role then decides.
 ACTING_USER = "Rater-Acting-User"
-#: A body that trickles in slower is given up.
-BODY_S = 30.0
 #: A call that takes longer waits for a part that hangs; usage has been given up before (flow.ANSWER_S).
 CALL_S = 35.0
 _KEY = re.compile(r"[!-~]{1,128}")
@@ -94,6 +108,7 @@ def create_app(desk: Desk) -> Starlette:
     routes += _fixed("/v1/asyncapi.json", _encode(asyncapi.document()), JSON)
     routes += _fixed("/v1/docs", page(described), "text/html; charset=utf-8")
     routes += health_routes(desk)
+    routes += webhook_routes(desk, _refusal)
     return Starlette(routes=routes, exception_handlers={HTTPException: _not_routed, Exception: _fault})
 
 
@@ -129,7 +144,7 @@ async def _call(desk: Desk, endpoint: Endpoint, request: Request, decode: Callab
     body = b""
     if endpoint.media_types:
         _check_media(endpoint, request)
-        body = await _body(request, desk.settings.body_bytes_max)
+        body = await read_body(request, desk.settings.body_bytes_max)
         if not endpoint.raw:
             try:
                 form = decode(body)
@@ -202,27 +217,6 @@ def _check_media(endpoint: Endpoint, request: Request) -> None:
         raise Problem("media-type", f"send {' or '.join(endpoint.media_types)}", "Content-Type")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem("media-type", "send it as it is", "Content-Encoding")
-
-
-async def _body(request: Request, bytes_max: int) -> bytes:
-    said = request.headers.get("content-length", "0")
-    chunks, size = [], int(said) if said.isascii() and said.isdigit() else 0
-    if size <= bytes_max:
-        size = 0
-        try:
-            async with asyncio.timeout(BODY_S):
-                async for chunk in request.stream():
-                    chunks.append(chunk)
-                    size += len(chunk)
-                    if size > bytes_max:
-                        break
-        except TimeoutError:
-            raise Problem("too-slow", f"the body did not arrive within {BODY_S:.0f} s") from None
-        except ClientDisconnect:
-            raise Problem("malformed", "the client left before its body was whole") from None
-    if size > bytes_max:
-        raise Problem("too-large", f"a body has at most {bytes_max} bytes")
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _refusal(error: Exception) -> Response:

@@ -7,9 +7,11 @@ of one SIM's counters (of every SIM's, where they share an allowance). Between f
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from fractions import Fraction
 from typing import Final
 
+from rater.directory import Subscriber
 from rater.plans.calendar import local, month_end_ms
 from rater.plans.estimate import Estimator, as_sold
 from rater.plans.model import Plan
@@ -74,11 +76,29 @@ async def _whose(call: Call[EstimateForm], from_ms: int, until_ms: int) -> Whose
         return whose._replace(accounts=(form.account,))
     if form.wallet:
         await find(call, form.wallet)
-        return whose._replace(wallet=form.wallet)
+        return whose._replace(wallet=form.wallet, accounts=await _accounts_of_wallet(call, form.wallet))
     sim = await find_sim(call, form.sim)
-    accounts = dict.fromkeys(assignment.account for assignment in sim.assignments)
-    reached = [account for account in accounts if await call.desk.reach.covers(call.key, call.tenant, account)]
-    return whose._replace(accounts=tuple(reached), subscriber=sim.id)
+    return whose._replace(accounts=await _accounts_of_sim(call, sim), subscriber=sim.id)
+
+
+async def _accounts_of_wallet(call: Call[EstimateForm], wallet: str) -> tuple[str, ...]:
+    """By whose records; none is any. A wallet may have paid for SIMs that the key does not reach."""
+    if not call.is_bound:
+        return ()
+    accounts = {call.key.account, await call.desk.reach.account_of(call.tenant, wallet)}
+    if await call.desk.engine.parts.accounts.get(call.tenant, wallet) is None:
+        accounts.add(wallet)  # from before it was claimed
+    return tuple(sorted(accounts - {""}))
+
+
+async def _accounts_of_sim(call: Call[EstimateForm], sim: Subscriber) -> tuple[str, ...]:
+    """The accounts it was of, as far as they are within reach."""
+    found = []
+    for assignment in sim.assignments:
+        with suppress(Problem):
+            await call.check_sim(assignment, "such SIM")
+            found.append(assignment.account)
+    return tuple(dict.fromkeys(found))
 
 
 def _shown(plan: Plan, tariff: Tariff, estimator: Estimator, bounds_ms: list[int], holders: int) -> Estimate:

@@ -17,29 +17,29 @@ from schemas.adapters.usage_json import Text, UsageBody
 from streams.http.keys import TENANT
 
 #: `$` of Python matches before a last line feed too, that of JSON Schema does not; so it is excluded by name.
-_END = r"(?!\n)$"
+END = r"(?!\n)$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Of what is asked for: below 10^9, so that no amount alone passes what the ledger holds.
 Limit = Annotated[
-    str, Meta(pattern=rf"^-?[0-9]{{1,9}}(\.[0-9]{{1,9}})?{_END}", description="An exact decimal.", examples=["-100"])
+    str, Meta(pattern=rf"^-?[0-9]{{1,9}}(\.[0-9]{{1,9}})?{END}", description="An exact decimal.", examples=["-100"])
 ]
 Amount = Annotated[
-    str, Meta(pattern=rf"^[0-9]{{1,9}}(\.[0-9]{{1,9}})?{_END}", description="Not negative.", examples=["12.50"])
+    str, Meta(pattern=rf"^[0-9]{{1,9}}(\.[0-9]{{1,9}})?{END}", description="Not negative.", examples=["12.50"])
 ]
 #: As it stands in an answer.
 Money = Annotated[str, Meta(pattern=r"^-?[0-9]+\.[0-9]{2,9}$", description="An exact decimal.", examples=["12.50"])]
 Currency = Annotated[
     str, Meta(description="ISO 4217.", examples=["EUR"], extra_json_schema={"enum": sorted(CURRENCIES)})
 ]
-Name = Annotated[str, Meta(pattern=rf"^[^/\x00-\x1f\x7f]{{1,128}}{_END}", examples=["acme"])]
+Name = Annotated[str, Meta(pattern=rf"^[^/\x00-\x1f\x7f]{{1,128}}{END}", examples=["acme"])]
 Note = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00]*$")]
 Hold = Literal["expired", "payment", "operator", "fraud"]
 Status = Literal["active", "held"]
 
 
 def _digits(pattern: str, text: str) -> Meta:
-    return Meta(pattern=rf"^({pattern})?{_END}", description=text)
+    return Meta(pattern=rf"^({pattern})?{END}", description=text)
 
 
 Iccid = Annotated[str, _digits("[0-9]{18,22}", "ITU-T E.118.")]
@@ -89,7 +89,7 @@ class NewSim(Form, frozen=True):
     wallet: Name
     plan: Name
     #: Whose invoice; the wallet's account if left out.
-    account: Annotated[str, Meta(pattern=rf"^[^/\x00-\x1f\x7f]{{0,128}}{_END}")] = ""
+    account: Annotated[str, Meta(pattern=rf"^[^/\x00-\x1f\x7f]{{0,128}}{END}")] = ""
     iccid: Iccid = ""
     imsi: Imsi = ""
     msisdn: Msisdn = ""

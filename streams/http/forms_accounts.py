@@ -12,9 +12,9 @@ from rater.accounts.model import Account, GivenRole, Kind
 from rater.geo.codes import COUNTRIES
 from rater.plans.terms import Role
 from rater.wallet.transfer import Status, Transfer
-from streams.http.forms import _END, Amount, Currency, Form, Money, Name, Note, Wallet, instant
+from streams.http.forms import END, Amount, Currency, Form, Money, Name, Note, Wallet, instant
 
-User = Annotated[str, Meta(pattern=rf"^[!-.0-~]{{1,128}}{_END}", description="A person.", examples=["alice"])]
+User = Annotated[str, Meta(pattern=rf"^[!-.0-~]{{1,128}}{END}", description="A person.", examples=["alice"])]
 Zone = Annotated[str, Meta(min_length=1, max_length=64, description="IANA.", examples=["Europe/Berlin"])]
 Country = Annotated[
     str, Meta(description="ISO 3166-1 alpha-2.", examples=["DE"], extra_json_schema={"enum": sorted(COUNTRIES)})
@@ -30,7 +30,7 @@ class NewAccount(Form, frozen=True):
     owner: User
     currency: Currency
     country: Country
-    parent: Annotated[str, Meta(pattern=rf"^[^/\x00-\x1f\x7f]{{0,128}}{_END}", description="Of a company.")] = ""
+    parent: Annotated[str, Meta(pattern=rf"^[^/\x00-\x1f\x7f]{{0,128}}{END}", description="Of a company.")] = ""
     display_name: DisplayName = ""
     zone: Zone = "UTC"
 

@@ -41,7 +41,8 @@ def document(endpoints: Sequence[Endpoint], version: str) -> dict[str, Any]:
         "info": {
             "title": "rater",
             "version": version,
-            "description": "Rates telecom usage and debits prepaid wallets. Money is text with an exact decimal.",
+            "description": "Rates telecom usage and debits prepaid wallets. Money is text with an exact decimal. "
+            "A key of a whole tenant that may manage acts for a person named in the header Rater-Acting-User.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

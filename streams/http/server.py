@@ -54,7 +54,7 @@ async def serve(settings: Settings) -> None:
     """
     listening = _listen(settings)
     try:
-        async with open_engine(settings, kafka=settings.engine.mode == "distributed") as engine:
+        async with open_engine(settings, kafka=settings.engine.mode == "distributed", hooks=True) as engine:
             serve_metrics(settings.metrics)
             journal = Journal(settings.data / "http", fsync=settings.engine.durability != "process")
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,7 +43,8 @@ def desk(bench: Bench, tmp_path: Path) -> CommandDesk:
     parts = Parts(Settings(), bench.redis, bench.store, directory, outbox, None, lambda: NOW_MS)
     publisher = Publisher(outbox, 4, sink, parts.clock_ms)
     not_asked = cast(Any, None)
-    return CommandDesk(Engine(parts, not_asked, not_asked, sink, publisher, not_asked, not_asked, None, not_asked))
+    used = {"parts": parts, "sink": sink, "publisher": publisher, "writer": None}
+    return CommandDesk(Engine(**{field.name: used.get(field.name, not_asked) for field in fields(Engine)}))
 
 
 async def dead_letters(folder: Path) -> list[dict[str, Any]]:

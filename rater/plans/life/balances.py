@@ -45,16 +45,8 @@ def balance_of(grant: Grant, view: View) -> Balance | None:
 
 
 def is_covered(sub: Subscription, view: View, at_ms: int) -> bool:
-    """Whether an empty wallet does not stop the subscriber: an allowance of its own can be used at that instant."""
+    """Whether an empty wallet does not stop the subscriber: an allowance can be used at that instant."""
     plan = view.plans(sub.plan, at_ms)
     if plan is not None and plan.positive_balance:
         return False
-    return any(
-        grant.from_ms <= at_ms < grant.until_ms and grant.left_parts(view.used) > 0 and _is_own(grant, view)
-        for grant in sub.grants
-    )
-
-
-def _is_own(grant: Grant, view: View) -> bool:
-    balance = balance_of(grant, view)
-    return balance is not None and not balance.allowance.shared
+    return any(grant.from_ms <= at_ms < grant.until_ms and grant.left_parts(view.used) > 0 for grant in sub.grants)

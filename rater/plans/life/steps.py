@@ -18,10 +18,19 @@ from rater.plans.life.state import Saying, Step, Subscription, View
 
 
 def next_step(sub: Subscription, at_ms: int, view: View) -> Step | None:
-    """The earliest of what is due at or before an instant; None if nothing is. Repeated calls catch up, in order."""
+    """The earliest of what is due at or before an instant; None if nothing is. Repeated calls catch up, in order.
+
+    Raises:
+        PlanError: something was due by the terms of a plan that is not there any more.
+    """
     due = earliest(sub, view)
-    if due is None or due.at_ms > at_ms:
+    is_none = due is None or due.at_ms > at_ms
+    if is_none and (sub.due_ms is None or sub.due_ms > at_ms):
         return None
+    view.plan(sub.plan, at_ms)  # without its terms, what else is due would be lost with any step
+    if due is None or is_none:
+        # The catalogue says otherwise than when the last step was made: what is due next is worked out anew.
+        return step("terms", at_ms, 0, finished(sub, at_ms, view))
     return _STEPS[due.rank](sub, due, view)
 
 

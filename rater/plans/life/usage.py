@@ -45,7 +45,7 @@ def _begun(sub: Subscription, plan: Plan, at_ms: int, view: View) -> Begun:
         return begin_period(replace(sub, anchor_ms=at_ms, months=billing.months, by=billing.by), 0, at_ms, view, plan)
     periods, recurring = sub.periods, terms_of(sub, at_ms, view).recurring
     waits = recurring is not None and recurring.starts is not None and recurring.starts.at == "first-usage"
-    if not waits or periods is None or not sub.next_period or sub.paid_nanos:
+    if not waits or periods is None or not sub.next_period:
         return Begun(sub, 0)
     due = fee_of(sub, periods, sub.next_period - 1, terms_of(sub, at_ms, view))
     if due is None or due.at_ms > at_ms:

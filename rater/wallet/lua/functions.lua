@@ -10,14 +10,24 @@ local function read_batch(call, packed)
   local b = {call = call, members = {}, first_item = 1, first_member = 1}
   b.now_ms, b.epoch, b.dropped_before_ms, b.wallet_keys, b.currencies, b.counts, b.member_counts, b.units, b.nanos,
     b.plain, b.member_keys, b.members_before, b.members_after, b.ids, b.told, b.member_of, b.after, b.flags, b.causes,
-    b.sessions = unpack(packed)
+    b.sessions, b.pools = unpack(packed)
   b.forgot_more = call.dropped_before_ms > b.dropped_before_ms
   return b
+end
+
+local function load_pools(b)  -- by wallet; a wallet without a pool has 0 there
+  local keys, places = {}, {}
+  b.pool_states = {}
+  for w, pool in ipairs(b.pools) do
+    if pool ~= 0 then keys[#keys + 1] = pool[1]; places[#places + 1] = w end
+  end
+  for i, state in ipairs(fetch('MGET', nil, keys)) do b.pool_states[places[i]] = state end
 end
 
 local function load_batch(b)
   local call, fields = b.call, {}
   b.wallet_states, b.member_states = fetch('MGET', nil, b.wallet_keys), fetch('MGET', nil, b.member_keys)
+  load_pools(b)
   b.known = call:remembered_usage(b.ids)
   for _, sessions in ipairs(b.sessions) do
     for _, s in ipairs(sessions ~= 0 and sessions or NONE) do fields[#fields + 1] = s[1] end

@@ -70,6 +70,6 @@ end
 local function check_floor(call, wallet, cause)  -- reaching the floor is the crossing, also when the floor moved
   check_low(call, wallet, cause)
   local others = without(wallet.holds, BALANCE)
-  local has_money = positive(sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn))
-  set_wallet_holds(call, wallet, has_money and others or others + BALANCE, 'balance', cause)
+  local goes_on = wallet.pool_covers or positive(sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn))
+  set_wallet_holds(call, wallet, goes_on and others or others + BALANCE, 'balance', cause)
 end

@@ -6,7 +6,7 @@ local LIMIT = 5
 
 local function outcome_of(packed)
   local o = {}
-  o.upon, o.document, o.bits, o.reason, o.due_ms, o.waits, o.floor_u, o.floor_n, o.news = unpack(packed)
+  o.upon, o.document, o.bits, o.reason, o.due_ms, o.waits, o.floor_u, o.floor_n, o.news, o.pools = unpack(packed)
   return o
 end
 
@@ -31,6 +31,16 @@ local function keep_document(call, item, o)
   listed[#listed + 1] = {o.waits == 1 and 'SADD' or 'SREM', waiting_key(call.tag, wallet.tenant, wallet.name), who}
 end
 
+-- Shared allowances make a subscriber the pool of its wallet. There is one, the first; another's are for itself alone.
+local function set_pool(call, item, o)
+  local wallet, who, covered = item.wallet, item.member.subscriber, item.member.covered
+  if not wallet.pooled and not o.pools then return end
+  local key = pool_key(call.tag, wallet.tenant, wallet.name)
+  if wallet.pooled and redis.call('GET', key) ~= who then return end
+  wallet.pooled, wallet.pool_covers = o.pools, o.pools and covered
+  call.listed[#call.listed + 1] = o.pools and {'SET', key, who} or {'DEL', key}
+end
+
 local function step_subscription(call, item)  -- answers a verdict, a stale answer, or nil if there is no such member
   local wallet, member = item.wallet, item.member
   if member.active == 0 then return nil end
@@ -46,6 +56,7 @@ local function step_subscription(call, item)  -- answers a verdict, a stale answ
   if item.u >= 0 then v.cu, v.cn = item.u, item.n end
   if o.floor_u then wallet.fu, wallet.fn = o.floor_u, o.floor_n end
   set_upon(member, o.upon)
+  set_pool(call, item, o)
   local before = member.holds
   local others = without(before, EXPIRED + PAYMENT + PARENT)
   member.holds, member.dirty = bit.bor(others, o.bits, parent_of(wallet, member)), true

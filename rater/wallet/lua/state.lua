@@ -46,6 +46,7 @@ end
 local function wallet_key(tag, tenant, name) return tag .. ':w:' .. tenant .. '/' .. name end
 local function members_key(tag, tenant, name) return tag .. ':m:' .. tenant .. '/' .. name end
 local function waiting_key(tag, tenant, name) return tag .. ':u:' .. tenant .. '/' .. name end
+local function pool_key(tag, tenant, name) return tag .. ':q:' .. tenant .. '/' .. name end
 local function timers_key(tag) return tag .. ':t' end
 local function document_key(tag, tenant, name, subscriber)
   return tag .. ':p:' .. tenant .. '/' .. name .. '/' .. subscriber
@@ -55,7 +56,9 @@ local function member_key(tag, tenant, name, subscriber)
 end
 
 -- A wallet: currency, balance (units, nanos), floor (units, nanos), n, holds, status_version; and where it has one, the
--- threshold at which it is low: so much (units, nanos), or less, available.
+-- threshold at which it is low: so much (units, nanos), or less, available. Beside the holds stands whether a pool pays
+-- for its members, and whether that has something left.
+local POOLED, POOL_COVERS = 64, 128
 local WALLET, WALLET_BYTES, LOW = '<c3i5I4i5I4I6BI4', 32, '<i5I4'
 
 local function is_low(w)
@@ -68,6 +71,7 @@ local function read_wallet(tenant, name, packed)  -- no currency, no such wallet
   local w = {tenant = tenant, name = name}
   if packed then
     w.currency, w.bu, w.bn, w.fu, w.fn, w.n, w.holds, w.version = struct.unpack(WALLET, packed)
+    w.pool_covers, w.pooled, w.holds = w.holds >= POOL_COVERS, w.holds >= POOLED, w.holds % POOLED
     if #packed > WALLET_BYTES then w.lu, w.ln = struct.unpack(LOW, packed, WALLET_BYTES + 1) end
     w.is_low = is_low(w)
   end
@@ -75,7 +79,8 @@ local function read_wallet(tenant, name, packed)  -- no currency, no such wallet
 end
 
 local function pack_wallet(w)
-  local packed = struct.pack(WALLET, w.currency, w.bu, w.bn, w.fu, w.fn, w.n, w.holds, w.version)
+  local holds = w.holds + (w.pooled and POOLED or 0) + (w.pooled and w.pool_covers and POOL_COVERS or 0)
+  local packed = struct.pack(WALLET, w.currency, w.bu, w.bn, w.fu, w.fn, w.n, holds, w.version)
   return w.lu and packed .. struct.pack(LOW, w.lu, w.ln) or packed
 end
 

@@ -26,15 +26,29 @@ end
 
 local function stale(why, detail) return 'S' .. cmsgpack.pack({why, detail or 0}) end
 
+local function covers(state) return string.byte(state, MEMBER_BYTES + COVERED_AT) == 1 end
+
+-- Whether the pool is as the caller assumed; and what the wallet then says of it.
+local function pool_at_once(batch, w, marks)
+  local pool = batch.pools[w]
+  if pool == 0 then return marks < POOLED, 0 end
+  local state = batch.pool_states[w]
+  if marks < POOLED or state ~= pool[2] then return false end
+  return true, POOLED + (covers(pool[3] ~= '' and pool[3] or state) and POOL_COVERS or 0)
+end
+
 -- The wallet's state if all its events can be charged at once: nobody of them is held, or will be.
 local function at_once(batch, w, last_member)
   local packed = batch.wallet_states[w]
   if not packed or batch.plain[w] == 0 then return end
-  local currency, bu, bn, fu, fn, n, holds, version = struct.unpack(WALLET, packed)
-  if holds ~= 0 or currency ~= batch.currencies[w] then return end
+  local currency, bu, bn, fu, fn, n, marks, version = struct.unpack(WALLET, packed)
+  if marks % POOLED ~= 0 or currency ~= batch.currencies[w] then return end
+  local is_assumed, marks_after = pool_at_once(batch, w, marks)
+  if not is_assumed then return end
   assert(batch.units[w] >= 0, 'negative amount')
   local u, nanos = sub(bu, bn, batch.units[w], batch.nanos[w])
-  if not less(fu, fn, u, nanos) then return end
+  local is_free = marks_after >= POOL_COVERS and u == bu and nanos == bn
+  if not (is_free or less(fu, fn, u, nanos)) then return end
   local threshold = ''
   if #packed > WALLET_BYTES then
     local wallet = read_wallet('', '', packed)
@@ -49,7 +63,7 @@ local function at_once(batch, w, last_member)
     local own = string.byte(state, HOLDS_AT)
     if own ~= 0 and own ~= PARENT then return end
   end
-  local after = struct.pack(WALLET, currency, u, nanos, fu, fn, n + batch.counts[w], holds, version) .. threshold
+  local after = struct.pack(WALLET, currency, u, nanos, fu, fn, n + batch.counts[w], marks_after, version) .. threshold
   return after, struct.pack(HEAD, RATED, 0, batch.call.epoch, n + 1, batch.call.now_ms, bu, bn)
 end
 
@@ -70,7 +84,7 @@ local function charge_at_once(batch, w, last_item, last_member)  -- answers the 
     verdicts[#verdicts + 1] = id
     verdicts[#verdicts + 1] = verdict
   end
-  local states, members_after = batch.call.states, batch.members_after
+  local states, members_after, pool = batch.call.states, batch.members_after, batch.pools[w]
   states[#states + 1] = batch.wallet_keys[w]
   states[#states + 1] = after
   for m = batch.first_member, last_member do
@@ -79,10 +93,22 @@ local function charge_at_once(batch, w, last_item, last_member)  -- answers the 
       states[#states + 1] = members_after[m]
     end
   end
+  if pool ~= 0 and pool[3] ~= '' then
+    states[#states + 1] = pool[1]
+    states[#states + 1] = pool[3]
+  end
   return head
 end
 
+local function pool_assumed(item, wallet)
+  local pool = item.pool
+  if not pool then return not wallet.pooled end
+  if (item.pool_after or item.refuse ~= 0) and pool.expected ~= pool.upon then return false end
+  return wallet.pooled and terms_of(pool.expected) == terms_of(pool.upon)
+end
+
 local function assumed(item, member)  -- whether subscription and counters are what rating took them to be
+  if not pool_assumed(item, item.wallet) then return false end
   if (item.after or item.refuse ~= 0) and member.expected ~= member.upon then return false end
   if terms_of(member.expected) ~= terms_of(member.upon) then return false end
   for _, s in ipairs(item.sessions) do
@@ -91,10 +117,12 @@ local function assumed(item, member)  -- whether subscription and counters are w
   return true
 end
 
-local function present(item, member)  -- for the caller to rate from
-  local sessions = {}
+local function present(call, item, member)  -- for the caller to rate from
+  local sessions, wallet = {}, item.wallet
   for i, s in ipairs(item.sessions) do sessions[i] = s.is.value end
-  return {pack_member(member), sessions}
+  if not wallet.pooled then return {pack_member(member), sessions} end
+  local name = redis.call('GET', pool_key(call.tag, wallet.tenant, wallet.name))
+  return {pack_member(member), sessions, name, pack_member(call:load_members({{wallet, name}})[1])}
 end
 
 local function decide_usage(call, item)  -- answers a verdict, or nil if it has to be rated again
@@ -122,6 +150,10 @@ local function decide_usage(call, item)  -- answers a verdict, or nil if it has 
     member.dirty = true
     if member.covered ~= covered then follow(call, wallet, member, 'balance', item.cause) end
   end
+  if item.pool_after then
+    set_upon(item.pool, item.pool_after)
+    item.pool.dirty, wallet.pool_covers = true, item.pool.covered
+  end
   for _, s in ipairs(item.sessions) do s.is.value, s.is.dirty = s.after, true end
   check_floor(call, wallet, item.cause)
   return v
@@ -141,7 +173,7 @@ local function answer_usage(batch, item)  -- answers the reply, and whether the 
   if member.assigned ~= item.version then return stale('assignment', member.assigned), true end
   if item.currency ~= wallet.currency then return stale('currency') end
   local v = decide_usage(call, item)
-  if not v then return stale('counters', present(item, member)), true end
+  if not v then return stale('counters', present(call, item, member)), true end
   local verdict = verdict_of(call, v, item.told)
   call.verdicts[#call.verdicts + 1] = item.identity
   call.verdicts[#call.verdicts + 1] = verdict
@@ -151,13 +183,12 @@ local function answer_usage(batch, item)  -- answers the reply, and whether the 
 end
 
 -- The caller rates a member's events one upon the other; `after` is the member as it then is (1: as told with it).
-local function counters_after(batch, i, m)
-  local after = batch.after[i]
-  if after == '' then return nil end
-  return string.sub(after == 1 and batch.members_after[m] or after, MEMBER_BYTES + 1)
+local function upon_after(after, last)
+  if not after or after == '' then return nil end
+  return string.sub(after == 1 and last or after, MEMBER_BYTES + 1)
 end
 
-local function item_at(batch, i, w, wallet)
+local function item_at(batch, i, w, wallet, pool)
   local flags, m = batch.flags[i], batch.member_of[i]
   local units, nanos, version = struct.unpack(CHARGED, batch.told[i], CHARGED_AT)
   local sessions = {}
@@ -167,15 +198,25 @@ local function item_at(batch, i, w, wallet)
   local currency = batch.currencies[w]
   if type(currency) == 'table' then currency = currency[i - batch.first_item + 1] end
   return {identity = batch.ids[i], told = batch.told[i], wallet = wallet, member = batch.members[m],
-    after = counters_after(batch, i, m), cause = batch.causes[i], currency = currency, version = version,
+    after = upon_after(batch.after[i], batch.members_after[m]), cause = batch.causes[i], currency = currency, version = version,
     refuse = flags % FREE, free = flags % UNCOUNTED >= FREE, uncounted = flags % ALLOWED >= UNCOUNTED,
-    allowed = flags >= ALLOWED, u = units, n = nanos, sessions = sessions}
+    allowed = flags >= ALLOWED, u = units, n = nanos, sessions = sessions, pool = pool,
+    pool_after = pool and upon_after(batch.pools[w][4][i - batch.first_item + 1], batch.pools[w][3])}
 end
 
 local function names_of(key, tag, kind)  -- "{s1}:w:tenant/wallet" -> tenant, "wallet"; of a member "wallet/subscriber"
   local path = string.sub(key, #tag + #kind + 3)
   local cut = string.find(path, '/', 1, true)
   return string.sub(path, 1, cut - 1), string.sub(path, cut + 1)
+end
+
+local function pool_of(batch, w, wallet_name)  -- it may be a member that has usage of its own: then it is one and the same
+  local told, call = batch.pools[w], batch.call
+  if told == 0 then return nil end
+  local _, path = names_of(told[1], call.tag, 'b')
+  local pool = call.members[told[1]] or read_member(string.sub(path, #wallet_name + 2), batch.pool_states[w])
+  call.members[told[1]], pool.expected = pool, string.sub(told[2], MEMBER_BYTES + 1)
+  return pool
 end
 
 local function charge_in_turn(batch, w, last_item, last_member)
@@ -190,16 +231,17 @@ local function charge_in_turn(batch, w, last_item, last_member)
     member.is_other = batch.member_states[m] ~= batch.members_before[m]
     batch.members[m], call.members[batch.member_keys[m]] = member, member
   end
-  local behind = false
+  local pool, behind = pool_of(batch, w, name), false
   for i = batch.first_item, last_item do
-    local item = item_at(batch, i, w, wallet)
+    local item = item_at(batch, i, w, wallet, pool)
     local known = batch.known[item.identity]
     if known then replies[#replies + 1] = 'K' .. known
-    elseif behind then replies[#replies + 1] = stale('behind', present(item, item.member))
+    elseif behind then replies[#replies + 1] = stale('behind', present(call, item, item.member))
     else
       replies[#replies + 1], behind = answer_usage(batch, item)
     end
     item.member.expected = item.after or item.member.expected
+    if pool then pool.expected = item.pool_after or pool.expected end
   end
   return replies
 end

@@ -23,7 +23,7 @@ from rater.wallet.timers import Timers
 from schemas.lifecycle import WalletEntry
 from streams.timers import Sweeper
 from tests.rater.pipeline.conftest import NOW_MS, message, usage
-from tests.rater.pipeline.test_plans import Planned
+from tests.rater.pipeline.test_plans import Planned, pooled
 
 DAY_MS = 86_400_000
 SIMS = ["sim-1", "sim-2"]
@@ -45,8 +45,9 @@ histories = st.lists(steps, min_size=1, max_size=9)
 class History:
     """An engine with two workers and a sweeper, and what it said."""
 
-    def __init__(self, bench: Planned, workers: list[Pipeline]) -> None:
+    def __init__(self, bench: Planned, workers: list[Pipeline], *, is_pooled: bool) -> None:
         self.bench = bench
+        self.is_pooled = is_pooled
         self.workers = workers
         self.now_ms = NOW_MS - 27 * DAY_MS
         self.batches: list[tuple[Batch, dict[str, Any]]] = []
@@ -100,8 +101,11 @@ async def play(socket: Path, balance: str, plan: str, history: list[tuple[str, i
     redis = redis_async.Redis(unix_socket_path=str(socket))
     await redis.flushall()
     bench = Planned(redis, await WalletStore.open(redis, shards=2))
-    await bench.planned(balance, plan, *SIMS)
-    played = History(bench, [await bench.pipeline(), await bench.pipeline()])
+    if plan == "pool-5":
+        await pooled(bench, balance, *SIMS)
+    else:
+        await bench.planned(balance, plan, *SIMS)
+    played = History(bench, [await bench.pipeline(), await bench.pipeline()], is_pooled=plan == "pool-5")
     for name, worker, what in history:
         await getattr(played, name)(worker, what)
     await check(played, parse_nanos(balance))
@@ -123,8 +127,8 @@ async def check(played: History, opened_nanos: int) -> None:
     assert await bench.balance_nanos("w") == left >= 0
     used: defaultdict[str, int] = defaultdict(int)
     for record in played.records.values():
-        used[record["subscriber"]] += record.get("allowance_used", 0)
-    for sim in SIMS:
+        used["line" if played.is_pooled else record["subscriber"]] += record.get("allowance_used", 0)
+    for sim in ("line",) if played.is_pooled else SIMS:
         await check_grants(played, sim, used[sim])
 
 
@@ -146,7 +150,7 @@ async def check_grants(played: History, sim: str, used: int) -> None:
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(["0", "4.99", "5", "20"]), st.sampled_from(["data-5", "fee-5"]), histories)
+@given(st.sampled_from(["0", "4.99", "5", "20"]), st.sampled_from(["data-5", "fee-5", "pool-5"]), histories)
 def test_money_and_allowances_add_up(
     redis_socket: Path, balance: str, plan: str, history: list[tuple[str, int, Any]]
 ) -> None:

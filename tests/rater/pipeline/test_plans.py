@@ -13,6 +13,7 @@ from rater.pipeline.batch import Batch
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.settle import Outputs
+from rater.subscriptions import Subscriptions
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
 from tests.rater.pipeline.conftest import NOW_MS, PLAN, TARIFF, Bench, message, usage
@@ -27,6 +28,16 @@ versions:
     effective_from: "2026-01-01T00:00"
     tariff: test-eur
     allowances: [{name: data, quantity: 5 MB}]
+""",
+    "pool-5": """
+plan: pool-5
+currency: EUR
+zone: UTC
+versions:
+  - version: "1"
+    effective_from: "2026-01-01T00:00"
+    tariff: test-eur
+    allowances: [{name: data, quantity: 5 MB, shared: true}]
 """,
     "fee-5": """
 plan: fee-5
@@ -228,3 +239,80 @@ async def test_a_worker_that_is_behind_refuses_nothing_by_what_it_believes(bench
     assert fates(await other.process(later)) == [TAKEN]
     batch = bench.batch(messages("4", 2, **december), messages("5", **december), start=3)
     assert fates(await one.process(Batch(batch.events, later.now_ms))) == [TAKEN, USED_UP]
+
+
+async def pooled(bench: Planned, balance: str, *sims: str) -> None:
+    """A wallet whose pool has 5 MB for the SIMs, which are on pay as you go."""
+    await bench.planned(balance, "pool-5", "line")
+    assignment = Assignment(0, "w", "w", "payg", "EUR")
+    await bench.directory.add([Subscriber("t", sim, 1, (assignment,)) for sim in sims], now_ms=NOW_MS)
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    line = await bench.directory.get("t", "line")
+    assert line is not None
+    await subscriptions.begin(subscriptions.subject(line, NOW_MS - 86_400_000))
+
+
+async def test_a_shared_allowance_is_one_for_all_sims_of_the_wallet(bench: Planned) -> None:
+    await pooled(bench, "10", "sim-1", "sim-2")
+    pipeline = await bench.pipeline()
+    outputs = await pipeline.process(
+        bench.batch(*(usage(str(number), f"sim-{number % 2 + 1}", 2_000_000) for number in range(4)))
+    )
+    assert told(outputs) == [
+        (2_000_000, "data", 2_000_000, 3_000_000, 0),
+        (2_000_000, "data", 2_000_000, 1_000_000, 0),
+        (1_000_000, "data", 1_000_000, 0, 0),
+        (1_000_000, "", 0, 0, 1_000_000_000),
+        (2_000_000, "", 0, 0, 2_000_000_000),
+    ]
+
+
+async def test_two_workers_use_a_pool_to_the_last_byte_and_learn_of_it_late(bench: Planned) -> None:
+    """One of them knows the SIM from before there was a pool."""
+    await bench.wallet("w", "10", "sim-1", "sim-2")
+    one, other = await bench.pipeline(), await bench.pipeline()
+    await one.process(bench.batch(message("m"), message("n", "sim-2"), start=100))
+    await pooled(bench, "10")
+    for number in range(7):
+        worker = (one, other)[number % 2]
+        await worker.process(bench.batch(usage(str(number), f"sim-{number % 3 % 2 + 1}"), start=number))
+    assert await bench.balance_nanos("w") == 10_000_000_000 - 2 * 100_000_000 - 2 * 1_000_000_000
+
+
+async def test_an_empty_wallet_holds_nobody_while_its_pool_has_something(bench: Planned) -> None:
+    await pooled(bench, "0.10", "sim-1", "sim-2")
+    pipeline = await bench.pipeline()
+    outputs = await pipeline.process(
+        bench.batch(
+            message("1"), usage("2", "sim-2", 3_000_000), message("3", "sim-2"), usage("4"), usage("5"), usage("6")
+        )
+    )
+    assert [one.reason for one in outputs.verdicts] == [
+        Reason.NONE, Reason.NONE, Reason.INSUFFICIENT_BALANCE, Reason.NONE, Reason.NONE, Reason.SUSPENDED
+    ]  # fmt: skip
+    state = await bench.store.wallet("t", "w")
+    assert state is not None
+    assert state.holds == ("balance",)
+
+
+async def test_a_pools_own_line_uses_it_like_any_other(bench: Planned) -> None:
+    await pooled(bench, "10", "sim-1")
+    pipeline = await bench.pipeline()
+    events = [
+        usage("1", "line", 2_000_000),
+        usage("2"),
+        message("3", "line"),
+        usage("4", "line", 3_000_000),
+        usage("5"),
+    ]
+    outputs = await pipeline.process(bench.batch(*events))
+    assert [one[:4] for one in told(outputs)] == [
+        (2_000_000, "data", 2_000_000, 3_000_000),
+        (1_000_000, "data", 1_000_000, 2_000_000),
+        (1, "", 0, 0),
+        (2_000_000, "data", 2_000_000, 0),
+        (1_000_000, "", 0, 0),
+        (1_000_000, "", 0, 0),
+    ]
+    again = await (await bench.pipeline()).process(bench.batch(*events))
+    assert again.messages == outputs.messages

@@ -22,7 +22,15 @@ from urllib.parse import quote
 import msgspec
 from redis.asyncio import Redis
 
-from rater.settings import CONFIG, EngineSettings, HttpSettings, IntakeSettings, MetricsSettings, Settings
+from rater.settings import (
+    CONFIG,
+    EngineSettings,
+    HttpSettings,
+    IntakeSettings,
+    MetricsSettings,
+    Settings,
+    WebhookSettings,
+)
 from rater.wallet.store import WalletStore
 from streams.embedded.parts import EmbeddedParts
 from streams.embedded.ports import free_ports
@@ -30,6 +38,7 @@ from streams.http.keys import KeyRing, Scope
 from streams.opening import topics_folder
 from streams.worker_process import environment
 from tests.rater.pipeline.conftest import PLAN, TARIFF
+from tests.streams.payments.building import PLAN_WITH_OFFERS
 from tests.streams.spooled import lines
 
 JSON = "application/json"
@@ -120,12 +129,14 @@ class Served:
         (folder / "config" / "plans").mkdir(exist_ok=True)
         (folder / "config" / "tariffs" / "test.yaml").write_text(TARIFF.format(price="1.00"))
         (folder / "config" / "plans" / "payg.yaml").write_text(PLAN)
+        (folder / "config" / "plans" / "offers.yaml").write_text(PLAN_WITH_OFFERS)
         (port,) = free_ports(1)
         self.settings = Settings(
             engine=EngineSettings(data=str(folder / "data"), catalogue=str(folder / "config"), shards=4),
             intake=IntakeSettings(clock=NOW),
             metrics=MetricsSettings(port=0),
             http=HttpSettings(port=port, requests_per_second=0),
+            webhooks=WebhookSettings(allow_private=True, timeout_s=2.0),
         )
         if http_settings:
             changed = msgspec.structs.replace(self.settings.http, **http_settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,7 +46,14 @@ async def engine_of(bench: Bench, sink: Any, batch_events: int = 3000, price: st
     parts = Parts(settings, bench.redis, bench.store, bench.directory, outbox, None, lambda: NOW_MS)
     not_asked = cast(Any, None)
     publisher = Publisher(outbox, 4, sink, parts.clock_ms)
-    return Engine(parts, not_asked, await bench.pipeline(price), sink, publisher, not_asked, not_asked, None, not_asked)
+    used = {
+        "parts": parts,
+        "pipeline": await bench.pipeline(price),
+        "sink": sink,
+        "publisher": publisher,
+        "writer": None,
+    }
+    return Engine(**{field.name: used.get(field.name, not_asked) for field in fields(Engine)})
 
 
 @contextlib.asynccontextmanager

@@ -19,9 +19,15 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 def test_schemathesis_finds_nothing(served: Served, api: Client, tmp_path: Path, names: str) -> None:
     """With names of wallets and SIMs that are made up, and with such that exist."""
     api.wallet("acme", "10.00", "sim-1")
+    account = {"account": "acme", "kind": "organisation", "owner": "alice", "currency": "EUR", "country": "DE"}
+    api.post("/v1/accounts", account, "make").ok(201)
     config = CONFIG.read_text()
     if names == "known":
+        webhook = api.post("/v1/webhooks", {"url": "http://127.0.0.1:9/"}, "hook").ok(201)["id"]
+        rule = api.post("/v1/rules", {"metric": "sim_card.usage", "threshold": "1 MB"}, "rule").ok(201)["id"]
         config += '\n[parameters]\n"path.wallet" = "acme"\n"path.sim" = "sim-1"\n"path.plan" = "payg"\n'
+        config += f'"path.webhook" = "{webhook}"\n"path.rule" = "{rule}"\n'
+        config += '"path.account" = "acme"\n"path.user" = "bob"\n'
     (tmp_path / "schemathesis.toml").write_text(config)
     done = subprocess.run(
         [Path(sys.executable).with_name("schemathesis"), "--config-file", tmp_path / "schemathesis.toml", "run",

@@ -119,6 +119,13 @@ class TestOnHold:
         assert desk.refill("4.99", DEC + 5) == []
         assert desk.refill("2.01", DEC + 5) == ["wake", "addon-renew"]
 
+    def test_what_has_no_days_on_hold_is_not_lost_because_the_plan_was_not_paid(self):
+        desk = opened("8", "5")
+        bought(desk, "line")
+        assert desk.catch_up(JAN) == ["renew", "addon-renew"]
+        assert desk.refill("7", JAN) == ["wake", "addon-renew"]
+        assert [one.name for one in desk.now.bought] == ["line"]
+
     def test_auto_pay_off_is_not_tried_and_may_be_paid_by_hand(self):
         desk = opened()
         bought(desk, "number")

@@ -205,6 +205,14 @@ class TestVolume:
         assert desk.now.due_ms == at("2026-12-15 00:00")
         assert desk.now.valid_until_ms == valid_until, "it is still the same plan"
 
+    def test_what_is_kept_of_the_volume_before_keeps_its_own_end(self):
+        leaving = Leaving(unused="kept")
+        of = self.sold(allowances=(minutes(roll_over=RollOver()),), leaving=leaving, joining=Joining(period="restart"))
+        desk = Desk([of])
+        desk.begin("v", NOV, 0)
+        to(desk, "v", NOV_15, 1)
+        assert (desk.left(NOV_15), desk.left(DEC)) == ({"minutes": 400}, {"minutes": 300})
+
     def test_less_at_the_next_period_rolls_over_as_at_a_renewal(self):
         of = self.sold(allowances=(minutes(roll_over=RollOver()),), leaving=Leaving(downgrade=Timing("next-period")))
         desk = Desk([of])

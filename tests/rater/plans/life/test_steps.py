@@ -161,6 +161,16 @@ class TestValidity:
         assert desk.refill("1", JAN) == ["wake"]
         assert (desk.holds, desk.now.valid_until_ms) == (frozenset(), at("2027-02-01 00:00"))
 
+    def test_it_begins_anew_at_the_refill_also_where_it_began_with_the_first_usage(self):
+        """System A."""
+        desk = Desk([plan("p", "0", validity=Validity(1, starts=Start("first-usage")))], "0")
+        desk.begin("p", NOV_10)
+        desk.use(NOV_10)
+        desk.catch_up(JAN)
+        assert desk.now.status == "expired"
+        assert desk.refill("1", JAN) == ["wake"]
+        assert desk.now.valid_until_ms == at("2027-02-01 00:00")
+
     def test_what_expires_pays_no_fee_at_that_instant_and_the_wallet_is_asked_before_the_fee(self):
         desk = Desk([plan("p", "5", billing=Billing(by="anniversary"), validity=Validity(1))], "10")
         desk.begin("p", NOV_10)
@@ -238,10 +248,10 @@ class TestGrants:
         desk.catch_up(at("2027-02-01 00:00"))
         assert [grant.until_ms for grant in desk.now.grants] == [NEVER_MS] * 3, "of four, one is used up"
 
-    def test_a_shared_allowance_does_not_cover_and_a_plan_may_ask_for_a_positive_balance(self):
+    def test_a_shared_allowance_covers_too_and_a_plan_may_ask_for_a_positive_balance(self):
         for of, covered in (
             (plan(allowances=(minutes(),)), True),
-            (plan(allowances=(minutes(shared=True),)), False),
+            (plan(allowances=(minutes(shared=True),)), True),
             (plan(allowances=(minutes(),), positive_balance=True), False),
         ):
             desk = Desk([of])

@@ -103,6 +103,14 @@ class TestWhatItSays:
         assert (plan.entitlements, plan.actions) == (SERVICES, ACTIONS_OFFERED)
         assert (plan.billing, plan.validity, plan.fee_nanos(), plan.floor_nanos) == (Billing(), None, 0, None)
 
+    def test_a_plan_may_ask_for_a_positive_balance_whatever_its_allowances_cover(self):
+        asks = GOOD.replace('floor: "-10.00"', 'floor: "0.00"\n    positive_balance: true')
+        assert not self.first.positive_balance
+        assert (read_plan(asks, "good.yaml")[0].positive_balance, read_plan(asks, "good.yaml")[0].floor_nanos) == (
+            True,
+            0,
+        )
+
     def test_versions_are_in_order_of_time_whatever_the_file_says(self):
         head, first, second = re.split(r"(?=  - version)", GOOD)
         assert [plan.version for plan in read_plan(head + second + first, "good.yaml")] == ["1", "2"]
