@@ -123,7 +123,7 @@ class Rater:
         pool = rated.pool = payer.pool
         if pool is not None:
             rated.pool_before = pool.state
-        if (payer.lives and (payer.joins or live.awaits_step(rated.start_ms))) or (
+        if (payer.lives and (payer.joins or (not payer.is_past and live.awaits_step(rated.start_ms)))) or (
             pool is not None and pool.subscription.awaits_step(rated.start_ms)
         ):
             rated.is_due = rated.uncounted = True

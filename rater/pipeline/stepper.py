@@ -251,7 +251,7 @@ def before_usage(subject: Subject, subscription: Subscription | None, view: View
     assignment, at_ms = subject.assignment, subject.at_ms
     if subscription is None or subscription.assigned_ms < assignment.from_ms:
         return joins(subject, subscription, view)
-    if at_ms < subscription.assigned_ms or not needs_step(subscription, at_ms):
+    if not needs_step(subscription, at_ms):
         return None
     found = next_step(subscription, at_ms, view)
     if found is not None or subscription.first_usage_ms is not None:

@@ -316,3 +316,14 @@ async def test_a_pools_own_line_uses_it_like_any_other(bench: Planned) -> None:
     ]
     again = await (await bench.pipeline()).process(bench.batch(*events))
     assert again.messages == outputs.messages
+
+
+async def test_usage_a_moment_older_than_the_subscription_is_its_first(bench: Planned) -> None:
+    """A SIM that was put on a plan "for ever" began when it was added; its usage may have been under way."""
+    await bench.planned("20", "fee-5", from_ms=0)
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    sim = await bench.directory.get("t", "sim-1")
+    assert sim is not None
+    await subscriptions.begin(subscriptions.subject(sim, NOW_MS))
+    await (await bench.pipeline()).process(bench.batch(usage("1")))
+    assert await bench.balance_nanos("w") == 14_000_000_000, "the fee, and a MB that is older than what was granted"
