@@ -92,7 +92,7 @@ class Sweeper:
 
     async def _subjects(self, shard: int, entries: list[DueEntry]) -> list[tuple[Subject, DueEntry]]:
         """Whose subscriptions they are. Those that their wallet does not pay for now are no longer due."""
-        subscribers = await self._directory.many([(entry.tenant, entry.subscriber) for entry in entries])
+        subscribers = await self._directory.each([(entry.tenant, entry.subscriber) for entry in entries])
         found = []
         for entry, subscriber in zip(entries, subscribers, strict=True):
             assignment = self._directory.assignment(subscriber, entry.due_ms) if subscriber is not None else None
