@@ -151,13 +151,17 @@ class Directory:
     async def many(self, names: Iterable[tuple[str, str]]) -> list[Subscriber]:
         """Those of these (tenant, id) that are there, past the cache."""
         wanted = list(names)
-        entries = await values_of(self._redis, [_entry_key(*name) for name in wanted])
-        found = [_decode(entry) for entry in entries if entry is not None]
-        return [one for one in found if (one.tenant, one.id) in set(wanted)]
+        found = zip(wanted, await self.each(wanted), strict=True)
+        return [one for name, one in found if one is not None and (one.tenant, one.id) == name]
 
     async def names_account(self, tenant: str, account: str) -> bool:
         """Whether any assignment names this account, or did."""
         return bool(await self._redis.sismember(_accounts_key(tenant), account))
+
+    async def each(self, names: Sequence[tuple[str, str]]) -> list[Subscriber | None]:
+        """What stands under each (tenant, id), past the cache; None where there is nothing."""
+        entries = await values_of(self._redis, [_entry_key(*name) for name in names])
+        return [_decode(entry) if entry is not None else None for entry in entries]
 
     async def at_least(self, subscriber: Subscriber, version: int) -> Subscriber:
         """The subscriber, read anew where the caller's view is from before a version."""

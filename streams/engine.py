@@ -35,6 +35,7 @@ from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
 from streams.invoices.service import Invoices
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
+from streams.orders.orders import Orders
 from streams.payments.payments import Payments
 from streams.publisher import Publisher
 from streams.timers import Sweeper
@@ -73,6 +74,7 @@ class Engine:
     pipeline: Pipeline
     subscriptions: Subscriptions
     payments: Payments
+    orders: Orders
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
@@ -163,17 +165,22 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             settings, parts.redis, parts.store, parts.directory, catalogue, parts.clock_ms, publisher.wake, kafka=kafka
         )
         stack.push_async_callback(payments.close)
-        tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run()]
+        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
+        orders = Orders(
+            settings, parts.redis, parts.store, parts.directory, subscriptions, payments.desk, parts.clock_ms,
+            publisher.wake, kafka=kafka,
+        )  # fmt: skip
+        tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run(), orders.run()]
         tasks += [*([writer.run()] if writer else []), *([*webhooks.tasks(), *invoices.tasks()] if hooks else [])]
         crew = await stack.enter_async_context(Crew(*tasks))
         _tune_collection()
-        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
         yield Engine(
             parts,
             catalogue,
             pipeline,
             subscriptions,
             payments,
+            orders,
             sink,
             publisher,
             clickhouse,

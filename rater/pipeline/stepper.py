@@ -40,6 +40,8 @@ from rater.wallet.store import WalletStore
 from schemas.notice import Notice
 
 SOURCE = "plans"
+#: The fingerprint of a step; what else may take the id of one has another.
+STEP = bytes(8)
 #: Steps of one subscription in one go: a hundred months. Who is further behind goes on in the next.
 STEPS_MAX = 300
 
@@ -103,10 +105,9 @@ class Stepper:
         ]
         return Round(went, stuck)
 
-    async def remembered(self, subject: Subject, entry_id: str) -> Decision | None:
+    async def remembered(self, tenant: str, wallet: str, entry_id: str) -> Decision | None:
         """What was decided on a step that was asked for under an id."""
-        tenant = subject.subscriber.tenant
-        return await self._store.remembered(tenant, subject.wallet.name, identity(tenant, SOURCE, entry_id))
+        return await self._store.remembered(tenant, wallet, identity(tenant, SOURCE, entry_id))
 
     async def make(
         self, subject: Subject, choose: Chooser, *, now_ms: int, entry_id: str, tax: Tax | None = None
@@ -175,7 +176,7 @@ class Stepper:
             tenant=tenant,
             wallet=wallet,
             identity=identity(tenant, SOURCE, cause),
-            fingerprint=bytes(8),
+            fingerprint=STEP,
             cause=f"{SOURCE}/{cause}",
             amount_nanos=step.fee_nanos,
             subscriber=who,

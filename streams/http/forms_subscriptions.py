@@ -11,6 +11,7 @@ from msgspec import Meta
 from rater.plans.account import Direction
 from rater.plans.account import Reason as ChangeReason
 from rater.plans.life import Status
+from rater.plans.model import Action
 from streams.http.forms import Form, Money, Name
 from streams.http.forms_plans import CapacityOut, Exact, PlanVersion
 from streams.http.forms_sales import Estimate, Volume
@@ -84,6 +85,8 @@ class SubscriptionOut(msgspec.Struct):
     valid_until: datetime | None
     capacity: CapacityOut
     addons: list[BoughtOut]
+    #: What its plan offers; another action is refused.
+    actions: list[Action]
     planned: PlannedOut | None
     #: By a change: what it charged (negative: gave back), and whether it was made before.
     charged: Money = "0.00"

@@ -56,6 +56,7 @@ def shown(subject: Subject, subscription: Subscription, view: View) -> Subscript
         valid_until=None if found.valid_until_ms is None else instant(found.valid_until_ms),
         capacity=capacity_out(found.capacity),
         addons=[_bought(addon) for addon in found.addons],
+        actions=sorted(view.plan(found.plan, at_ms).actions),
         planned=PlannedOut(planned.plan, planned.volume, instant(planned.when_ms)) if planned else None,
     )
 
