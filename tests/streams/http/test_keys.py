@@ -58,11 +58,12 @@ BODIES: dict[str, Any] = {
 OWN = {
     "POST /v1/usage", "POST /v1/wallets", "GET /v1/tariffs", "GET /v1/plans", "POST /v1/webhooks", "GET /v1/webhooks",
     "POST /v1/rules", "GET /v1/rules", "GET /v1/accounts", "GET /v1/payments",
+    "GET /v1/invoices",
 }  # fmt: skip
 #: What a key of an account makes or lists is that account's.
 OWN_ACCOUNT = {
     "POST /v1/wallets", "POST /v1/webhooks", "GET /v1/webhooks", "POST /v1/rules", "GET /v1/rules",
-    "GET /v1/payments",
+    "GET /v1/payments", "GET /v1/invoices",
 }  # fmt: skip
 #: The catalogue belongs to all tenants.
 SHARED = {"GET /v1/tariffs", "GET /v1/tariffs/{tariff}", "GET /v1/plans", "GET /v1/plans/{plan}", "POST /v1/calculator"}
