@@ -39,6 +39,8 @@ BODIES: dict[str, Any] = {
     "/v1/rules": {"metric": "sim_card.usage", "threshold": "1 MB"},
     "/v1/calculator": {"plan": "payg", "credits": "10"},
     "/v1/orders/preview": {"wallet": "theirs", "items": [{"plan": "payg"}], "billing_country": "DE"},
+    "/v1/orders": {"sim": "sim-1", "item": {"plan": "payg"}, "billing_country": "DE"},
+    "/v1/quote-requests": {"sim": "sim-1", "plan": "payg"},
     "/v1/estimates": {"wallet": "theirs", "plan": "payg"},
     "/v1/accounts": {
         "account": "new", "kind": "company", "parent": "theirs", "owner": "bob", "currency": "EUR", "country": "DE",
@@ -77,6 +79,8 @@ def call(client: Client, endpoint: Endpoint, parameters: str = "") -> Answer:
              "invoice": "theirs-1"}  # fmt: skip
     names |= {"webhook": "we_1", "delivery": "msg_1", "rule": "ru_1", "payment": made.get("payment", "none")}
     path = endpoint.path.format_map(names) + parameters
+    if endpoint.path == "/v1/orders" and endpoint.method == "GET":
+        path += f"{'&' if parameters else '?'}sim=sim-1"
     body = BODIES[endpoint.path] if endpoint.media_types else None
     return client.call(endpoint.method, path, body, **({"Idempotency_Key": "k"} if endpoint.keyed else {}))
 
@@ -85,14 +89,17 @@ def state(client: Client) -> list[Any]:
     paths = (
         "/v1/wallets/theirs", "/v1/sims/sim-1", "/v1/wallets/theirs/sims", "/v1/accounts/theirs",
         "/v1/accounts/theirs/wallets", "/v1/accounts", "/v1/wallets/theirs/payment-methods",
-        "/v1/payments?wallet=theirs", f"/v1/payments/{made['payment']}",
+        "/v1/payments?wallet=theirs", f"/v1/payments/{made['payment']}", "/v1/orders?sim=sim-1", "/v1/orders/o-1",
     )  # fmt: skip
     return [client.get(path).ok() for path in paths]
 
 
 @pytest.fixture
 def owner(served: Served, tenant: str) -> Client:
-    """A tenant with an organisation "theirs", whose wallet pays for "sim-1", sent "sent" and waits for an invoice."""
+    """A tenant with an organisation "theirs", whose wallet pays for "sim-1", that has the order "o-1".
+
+    It sent "sent", and waits for an invoice.
+    """
     client = served.key(tenant)
     client.wallet("theirs", "11.00", "sim-1")
     client.wallet("till", "0")
@@ -102,6 +109,8 @@ def owner(served: Served, tenant: str) -> Client:
     refill = {"offer": "large", "plan": "offers", "method": "invoice"}
     made["payment"] = client.post("/v1/wallets/theirs/refills", refill, "refill").ok(201)["payment"]
     client.call("PUT", "/v1/wallets/theirs/auto-refill", refill | {"threshold": "1"}, Idempotency_Key="auto").ok()
+    order = {"sim": "sim-1", "item": {"plan": "offers"}, "billing_country": "DE"}
+    client.post("/v1/orders", order, "o-1").ok(201)
     return client
 
 
