@@ -77,6 +77,19 @@ class Subscriptions:
         decision = known or await self._stepper.make(subject, choose, now_ms=subject.at_ms, entry_id=request, tax=tax)
         if decision is None:
             raise PlanError("sim", f"{subject.subscriber.id} has no subscription")
+        return self.checked(subject, decision)
+
+    async def remembered(self, subject: Subject, request: str) -> Decision | None:
+        """What was decided on a request before."""
+        return await self._stepper.remembered(subject, request)
+
+    @staticmethod
+    def checked(subject: Subject, decision: Decision) -> Decision:
+        """A decision by which something was done.
+
+        Raises:
+            WalletError: the wallet could not pay it.
+        """
         if decision.reason is Reason.INSUFFICIENT_BALANCE:
             raise WalletError(f"amount: wallet {subject.wallet.name} cannot pay it; refill it first")
         if decision.reason is Reason.BALANCE_LIMIT:

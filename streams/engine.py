@@ -16,6 +16,8 @@ from rater.accounts.book import Accounts
 from rater.accounts.wallets import AccountWallets
 from rater.catalogue import Catalogue
 from rater.directory import Directory
+from rater.numbers.book import NumberBook
+from rater.numbers.orders import NumberOrders
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
@@ -33,6 +35,7 @@ from streams.clickhouse.writer import Writer
 from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
+from streams.numbers import Numbers
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.payments.payments import Payments
 from streams.publisher import Publisher
@@ -81,6 +84,8 @@ class Engine:
     writer: WriterProcess | None
     #: What is told to the addresses that customers named; sent here if the door asked for it.
     webhooks: Webhooks
+    #: The inventory of phone numbers, and what keeps it.
+    numbers: Numbers
     #: The publisher, timers, what keeps the writer running, and the webhooks; doors stop when one of them fails.
     crew: Crew
 
@@ -131,7 +136,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
     """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
 
-    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off.
+    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off; and the inventory of
+    phone numbers is kept to the subscriptions.
     """
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
@@ -158,11 +164,14 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             settings, parts.redis, parts.store, parts.directory, catalogue, parts.clock_ms, publisher.wake, kafka=kafka
         )
         stack.push_async_callback(payments.close)
+        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
+        number_book = NumberBook(parts.redis, parts.store)
+        orders = NumberOrders(parts.store, parts.directory, subscriptions, number_book)
+        numbers = Numbers(settings, kafka, parts.clock_ms, number_book, orders, lambda: publisher.leased)
         tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run()]
-        tasks += [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
+        tasks += [*([writer.run()] if writer else []), *((*webhooks.tasks(), *numbers.tasks()) if hooks else ())]
         crew = await stack.enter_async_context(Crew(*tasks))
         _tune_collection()
-        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
         yield Engine(
             parts,
             catalogue,
@@ -175,6 +184,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             written,
             writer,
             webhooks,
+            numbers,
             crew,
         )
 

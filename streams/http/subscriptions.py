@@ -50,14 +50,14 @@ FormT = TypeVar("FormT")
 async def show(call: Call[NoForm]) -> SubscriptionOut:
     """A subscription as it stands."""
     subject = await find(call)
-    subscription, view = await _present(call, subject)
+    subscription, view = await present(call, subject)
     return shown(subject, subscription, view)
 
 
 async def preview(call: Call[ChangeForm]) -> ChangePreviewOut:
     """What a change would mean."""
     subject = await find(call)
-    subscription, view = await _present(call, subject)
+    subscription, view = await present(call, subject)
     found = await _previewer(call, subject)
     return shown_preview(subject, found(subscription, view), subscription, view)
 
@@ -176,7 +176,8 @@ def _check_refusals(found: ChangePreview) -> None:
         raise Problem(kind, refusal.detail, "plan")
 
 
-async def _present(call: Call[Any], subject: Subject) -> tuple[Subscription, View]:
+async def present(call: Call[Any], subject: Subject) -> tuple[Subscription, View]:
+    """The subscription after all that was due."""
     try:
         return await call.desk.engine.subscriptions.present(subject)
     except PlanError as error:
@@ -195,7 +196,7 @@ async def _make(call: Call[Any], subject: Subject, wanted: Callable[[Subscriptio
     except WalletError as error:
         raise of_wallet(error) from error
     call.desk.engine.publisher.wake()
-    subscription, view = await _present(call, subject)
+    subscription, view = await present(call, subject)
     answer = shown(subject, subscription, view)
     answer.charged, answer.repeated = money(decision.charged_nanos), decision.known
     return answer
