@@ -1,0 +1,85 @@
+"""Follows the topic `notices` with a cursor of its own: makes invoices of periods that ended, and has them paid.
+
+1. read    nothing happened.
+2. act     on each closing and each payment that arrived, in their order (streams/invoices/desk.py). A crash: they
+           are read again, and found done.
+3. commit  the cursor. What is behind it is done.
+
+A notice that nobody can read is passed over with a line in the log. A closing that is lost so loses no money: what was
+owed is on the next invoice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import msgspec
+
+from rater.errors import WalletError
+from rater.invoices.model import CLOSED, CONFIRMED, Closing, Received, closing_of, received_of
+from schemas.notice import Notice
+from streams.invoices.desk import InvoiceDesk
+from streams.patience import patiently
+from streams.topics import Page, Source, records_of
+
+log = logging.getLogger(__name__)
+
+#: Of the invoices' own place in the topics.
+GROUP = "invoices"
+ROWS_MAX = 1_000
+WAIT_S = 0.5
+_SORTS = (CLOSED.encode(), CONFIRMED.encode())
+_decode = msgspec.json.Decoder(Notice).decode
+
+
+class InvoiceFollower:
+    """One per process; in Kafka they share the partitions."""
+
+    def __init__(self, source: Source, desk: InvoiceDesk, wake: Callable[[], None]) -> None:
+        self._source = source
+        self._desk = desk
+        self._wake = wake
+
+    async def run(self) -> None:
+        """Follow for ever; cancel to stop."""
+        while True:
+            await self.follow_once(WAIT_S)
+
+    async def follow_once(self, wait_s: float) -> int:
+        """One round. Answers how many notices were read."""
+        pages = await patiently("kafka", partial(self._source.read, ROWS_MAX, wait_s))
+        if not pages:
+            return 0
+        news = list(news_of(pages))
+        for one in news:
+            await patiently("redis", partial(self._act, one))
+        if news:
+            self._wake()
+        await patiently("kafka", self._source.commit)
+        return sum(len(page.values) for page in pages)
+
+    async def _act(self, one: Closing | Received) -> None:
+        if isinstance(one, Closing):
+            await self._desk.close(one)
+            return
+        try:
+            await self._desk.receive(one)
+        except WalletError as error:  # it has no room for so much: said once, and for a person to look at
+            log.error("payment %s of invoice %s: %s", one.payment, one.invoice, error)
+
+
+def news_of(pages: Iterable[Page]) -> Iterable[Closing | Received]:
+    """What pages of notices say of periods that were closed and of money that arrived, in their order."""
+    for record in records_of(pages):
+        if not any(sort in record.value for sort in _SORTS):
+            continue
+        try:
+            notice = _decode(record.value)
+            one = closing_of(notice) or received_of(notice)
+        except (msgspec.DecodeError, ValueError) as error:
+            log.error("%s %d:%d cannot be read: %s", record.topic, record.partition, record.offset, error)
+            continue
+        if one is not None:
+            yield one
