@@ -246,7 +246,14 @@ def joins(subject: Subject, subscription: Subscription | None, view: View) -> St
     assignment = subject.assignment
     since_ms = assignment.from_ms or subject.at_ms
     zone = assignment.zone or view.plan(assignment.plan, since_ms).zone
-    return begin(subscription, assignment.plan, since_ms, zone, None, view)
+    came_back = subscription is not None and _was_elsewhere(subject, subscription.assigned_ms)
+    return begin(subscription, assignment.plan, since_ms, zone, None, view, came_back=came_back)
+
+
+def _was_elsewhere(subject: Subject, since_ms: int) -> bool:
+    """Whether another wallet paid for the subscriber between an instant and its present assignment."""
+    until_ms, own = subject.assignment.from_ms, subject.wallet.name
+    return any(since_ms < one.from_ms <= until_ms and one.wallet != own for one in subject.subscriber.assignments)
 
 
 def before_usage(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
