@@ -37,6 +37,7 @@ from rater.wallet.keys import document_key
 from rater.wallet.member import Member, pack_upon
 from rater.wallet.news import pack_notice
 from rater.wallet.store import WalletStore
+from schemas.fates import Fate
 from schemas.notice import Notice
 
 SOURCE = "plans"
@@ -98,11 +99,12 @@ class Stepper:
         """One step of each."""
         steps, stuck = await self._work_out(subjects, choose)
         answers = await self._store.apply([entry for _, entry in steps], now_ms=now_ms) if steps else []
-        went = [
-            subject
-            for (subject, _), answer in zip(steps, answers, strict=True)
-            if isinstance(answer, Decision) or answer.why in ("counters", "behind")
-        ]
+        went = []
+        for (subject, entry), answer in zip(steps, answers, strict=True):
+            if isinstance(answer, Decision) and answer.fate is Fate.REFUSED:
+                stuck[subject.key] = f"{entry.cause} was refused ({answer.reason.label})"
+            elif isinstance(answer, Decision) or answer.why in ("counters", "behind"):
+                went.append(subject)
         return Round(went, stuck)
 
     async def remembered(self, tenant: str, wallet: str, entry_id: str) -> Decision | None:
