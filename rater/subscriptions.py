@@ -6,7 +6,7 @@ made, whatever has become of the subscription since.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rater.catalogue import Catalogue
 from rater.directory import Directory, Subscriber
@@ -55,6 +55,16 @@ class Subscriptions:
         counters = standing.member.counters
         return standing.subscription, view_of(self.catalogue, counters, standing.available_nanos)
 
+    async def standing(self, subjects: Sequence[Subject]) -> list[tuple[Subscription | None, View]]:
+        """Subscriptions as they stand, whatever is due; None where the assigned plan has not begun."""
+        found = []
+        for subject, standing in zip(subjects, await self._stepper.standing(subjects), strict=True):
+            subscription = standing.subscription
+            if subscription is not None and subscription.assigned_ms < subject.assignment.from_ms:
+                subscription = None
+            found.append((subscription, view_of(self.catalogue, standing.member.counters, standing.available_nanos)))
+        return found
+
     async def begin(self, subject: Subject) -> None:
         """Begin the assigned plan if anything of it runs by itself, so that it does not wait for usage."""
         plan = self.catalogue.plan(subject.assignment.plan, subject.at_ms)
@@ -67,7 +77,15 @@ class Subscriptions:
         Raises:
             PlanError: it cannot be done; names the field. WalletError: the wallet cannot pay it.
         """
-        decision = await self.decide(subject, wanted, request, tax)
+        return self.checked(subject, await self.decide(subject, wanted, request, tax))
+
+    @staticmethod
+    def checked(subject: Subject, decision: Decision) -> Decision:
+        """A decision by which something was done.
+
+        Raises:
+            WalletError: the wallet could not pay it.
+        """
         if decision.reason is Reason.INSUFFICIENT_BALANCE:
             raise WalletError(f"amount: wallet {subject.wallet.name} cannot pay it; refill it first")
         if decision.reason is Reason.BALANCE_LIMIT:

@@ -16,6 +16,8 @@ from rater.accounts.book import Accounts
 from rater.accounts.wallets import AccountWallets
 from rater.catalogue import Catalogue
 from rater.directory import Directory
+from rater.numbers.book import NumberBook
+from rater.numbers.orders import NumberOrders
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
@@ -33,6 +35,8 @@ from streams.clickhouse.writer import Writer
 from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
+from streams.invoices.service import Invoices
+from streams.numbers import Numbers
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.orders.orders import Orders
 from streams.payments.payments import Payments
@@ -83,7 +87,11 @@ class Engine:
     writer: WriterProcess | None
     #: What is told to the addresses that customers named; sent here if the door asked for it.
     webhooks: Webhooks
-    #: The publisher, timers, what keeps the writer running, and the webhooks; doors stop when one of them fails.
+    #: What wallets owe at the end of a period; made here if the door asked for it.
+    invoices: Invoices
+    #: The inventory of phone numbers, and what keeps it.
+    numbers: Numbers
+    #: The publisher, timers, what keeps the writer running, and what hears of news; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -133,7 +141,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
     """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
 
-    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off.
+    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off; invoices are made of
+    the periods that end, and the inventory of phone numbers is kept to the subscriptions.
     """
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
@@ -154,6 +163,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
         webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
+        invoices = Invoices.of(parts, clickhouse, publisher.wake, kafka=kafka)
         timers = Timers(parts.redis, parts.store)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
         payments = Payments(
@@ -161,12 +171,18 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
         )
         stack.push_async_callback(payments.close)
         subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
+        number_book = NumberBook(parts.redis, parts.store)
+        number_orders = NumberOrders(parts.store, parts.directory, subscriptions, number_book)
+        numbers = Numbers(settings, kafka, parts.clock_ms, number_book, number_orders, lambda: publisher.leased)
         orders = Orders(
             settings, parts.redis, parts.store, parts.directory, subscriptions, payments.desk, parts.clock_ms,
             publisher.wake, kafka=kafka,
         )  # fmt: skip
         tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run(), orders.run()]
-        tasks += [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
+        tasks += [
+            *([writer.run()] if writer else []),
+            *([*webhooks.tasks(), *invoices.tasks(), *numbers.tasks()] if hooks else []),
+        ]
         crew = await stack.enter_async_context(Crew(*tasks))
         _tune_collection()
         yield Engine(
@@ -182,6 +198,8 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             written,
             writer,
             webhooks,
+            invoices,
+            numbers,
             crew,
         )
 

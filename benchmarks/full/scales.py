@@ -21,8 +21,9 @@ class Scale:
     #: Events in a round, of the wallet call and of the worker.
     entries: int
     stream_events: int
-    #: The soak: its wallets, each met once before it begins, events a second, seconds, and seconds between samples.
+    #: The soak: its wallets, each met once, and events before it begins; events a second, seconds, and between samples.
     soak_wallets: int
+    soak_before: int
     soak_rate: int
     soak_s: int
     sample_s: float
@@ -31,11 +32,11 @@ class Scale:
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("tiny", (50, 200), (50, 200), 1, 300, 400, 100, 200, 3, 0.2),
-        Scale("small", (10_000, 100_000), (10_000,), 3, 30_000, 20_000, 20_000, 2_000, 60, 1.0),
-        Scale("million", (10_000, 100_000, 1_000_000), (10_000, 1_000_000), 3, 200_000, 200_000, 420_000, 3_000, 600,
-              1.0),
+        Scale("tiny", (50, 200), (50, 200), 1, 300, 400, 100, 300, 200, 3, 0.2),
+        Scale("small", (10_000, 100_000), (10_000,), 3, 30_000, 20_000, 20_000, 50_000, 2_000, 60, 1.0),
+        Scale("million", (10_000, 100_000, 1_000_000), (10_000, 1_000_000), 3, 200_000, 200_000,
+              420_000, 1_500_000, 3_000, 600, 1.0),
         Scale("full", (10_000, 100_000, 1_000_000, 10_000_000), (10_000, 1_000_000, 10_000_000), 3, 200_000, 200_000,
-              420_000, 3_000, 600, 1.0),
+              420_000, 1_500_000, 3_000, 600, 1.0),
     )
 }  # fmt: skip

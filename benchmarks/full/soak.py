@@ -1,7 +1,8 @@
 """Ten minutes of steady load on one worker: is its memory bounded, and the ledger right at the end?
 
-First each wallet of the fleet is met once. There are more than a worker remembers SIMs and ids, so all its memories are
-full when the first sample is taken; what grows after that has no bound.
+First each wallet of the fleet is met once. There are more than a worker remembers SIMs and ids, so those memories are
+full. Then usage comes as fast as it is taken, until the SIMs that are known have met the networks they meet: what a SIM
+is remembered with grows with the first usage of each sort. What grows after that has no bound.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from streams.worker_process import running_worker
 FOLDER = "soak"
 #: Events sent at once, ten times a second.
 TICK_S = 0.1
-#: Messages of the first sweep sent at once.
-SWEEP_PAGE = 20_000
+#: Messages sent at once before the first sample.
+FILL_PAGE = 20_000
 #: Growth from the first third of the samples to the last that counts as none, in percent.
 FLAT_PERCENT = 3.0
 MIB = 2**20
@@ -48,22 +49,31 @@ async def soak(full: Full, attempt: int) -> Part:
             await discard_outbox(stage.parts)
             before = await Before.read(stage.parts.store, fleet.forms(TERMS))
             with running_worker(settings) as stage.worker:
-                await _sweep(stage, fleet)
-                await _steady(part, full, stage, fleet)
+                traffic = Traffic(Recipe(fleet, run="soak", day=DAY))
+                await _fill(full, stage, fleet, traffic)
+                await _steady(part, full, stage, traffic)
                 part.faults += await stage.faults(fleet.forms(TERMS), before)
     full.clear(FOLDER)
     return part
 
 
-async def _sweep(stage: Stage, fleet: Fleet) -> None:
-    """Each SIM sends a message that costs nothing."""
-    for numbers in pages(range(fleet.wallets), SWEEP_PAGE):
+async def _fill(full: Full, stage: Stage, fleet: Fleet, traffic: Traffic) -> None:
+    """Each SIM sends a message that costs nothing; then the usage before the first sample."""
+    for numbers in pages(range(fleet.wallets), FILL_PAGE):
         sims = [fleet.iccid(number).encode() for number in numbers]
         await stage.send(Sent([(sim, free_message(sim)) for sim in sims]))
+    for numbers in pages(range(full.scale.soak_before), FILL_PAGE):
+        await stage.send(_next(traffic, len(numbers)))
     await stage.committed(stage.worker)
 
 
-async def _steady(part: Part, full: Full, stage: Stage, fleet: Fleet) -> None:
+def _next(traffic: Traffic, events: int) -> Sent:
+    made = traffic.page(events, 0)
+    messages = list(zip(made.keys, made.values, strict=True))
+    return Sent(messages, made.sorts[REPEAT], made.sorts[DAMAGED], made.sorts[UNKNOWN])
+
+
+async def _steady(part: Part, full: Full, stage: Stage, traffic: Traffic) -> None:
     scale, data = full.scale, str(stage.settings.data)
     pids = {
         "worker": stage.worker,
@@ -75,7 +85,7 @@ async def _steady(part: Part, full: Full, stage: Stage, fleet: Fleet) -> None:
     sampler = asyncio.create_task(_sample(pids, samples, scale.sample_s))
     started = time.perf_counter()
     try:
-        events = await _produce(full, stage, fleet)
+        events = await _produce(full, stage, traffic)
         produced_s = time.perf_counter() - started
     finally:
         sampler.cancel()
@@ -91,18 +101,14 @@ async def _steady(part: Part, full: Full, stage: Stage, fleet: Fleet) -> None:
     part.add("Redis processor", "us/event", (await redis_cpu_s(stage.parts.redis) - redis_s) / events * 1e6)
 
 
-async def _produce(full: Full, stage: Stage, fleet: Fleet) -> int:
+async def _produce(full: Full, stage: Stage, traffic: Traffic) -> int:
     """Send at the set rate, or as fast as it goes; answers how many events."""
-    rate, seconds, topic = full.scale.soak_rate, full.scale.soak_s, stage.settings.kafka.usage_topic
-    traffic = Traffic(Recipe(fleet, run="soak", day=DAY))
+    rate, seconds = full.scale.soak_rate, full.scale.soak_s
     a_tick, events = max(1, round(rate * TICK_S)), 0
     started = time.perf_counter()
     while events < rate * seconds:
         await asyncio.sleep(max(0.0, started + events / rate - time.perf_counter()))
-        made = traffic.page(a_tick, 0)
-        messages = list(zip(made.keys, made.values, strict=True))
-        stage.note(Sent(messages, made.sorts[REPEAT], made.sorts[DAMAGED], made.sorts[UNKNOWN]))
-        await stage.sink.publish({topic: messages})
+        await stage.send(_next(traffic, a_tick))
         events += a_tick
     return events
 
@@ -126,6 +132,9 @@ def judge(part: Part, name: str, samples: Sequence[Sample]) -> None:
     part.add(f"memory of the {name}, first third", "MiB", first / MIB)
     part.add(f"memory of the {name}, last third", "MiB", last / MIB, note=f"{flat} ({growth:+.1f} %)")
     part.add(f"memory of the {name}, slope", "MiB/min", slope(samples) * 60 / MIB, note="least squares")
+    tenth = max(1, len(samples) // 10)
+    tenths = [_mean([size for _, size in found]) / MIB for found in pages(samples, tenth)][:10]
+    part.add(f"memory of the {name}, by tenths", "MiB", *tenths, note="in their order in the JSON")
     part.add(f"memory of the {name}, most", "MiB", max(size for _, size in samples) / MIB)
 
 

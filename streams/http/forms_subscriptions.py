@@ -13,8 +13,8 @@ from rater.plans.account import Reason as ChangeReason
 from rater.plans.life import Status
 from rater.plans.model import Action
 from streams.http.forms import Form, Money, Name
-from streams.http.forms_plans import CapacityOut, Exact
-from streams.http.forms_sales import Volume
+from streams.http.forms_plans import CapacityOut, Exact, PlanVersion
+from streams.http.forms_sales import Estimate, Volume
 
 #: Voice is told in minutes.
 UnitOut = Literal["bytes", "min", "messages", "credits"]
@@ -56,6 +56,8 @@ class BoughtOut(msgspec.Struct):
     auto_pay: bool
     next: PaymentOut | None
     release_at: datetime | None
+    #: The phone number that it is; empty where it is none.
+    number: str
 
 
 class PlannedOut(msgspec.Struct):
@@ -102,6 +104,13 @@ class ChangeForm(Form, frozen=True):
     expected: Annotated[str, Meta(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,9})?$", examples=["6.00"])] | None = None
 
 
+class ChangePreviewForm(ChangeForm, frozen=True):
+    """The same, with an estimate from real usage if it is asked for."""
+
+    #: So many whole months before this one, rated with the new plan.
+    estimate_months: Annotated[int, Meta(ge=1, le=12)] | None = None
+
+
 class LeftOut(msgspec.Struct):
     """What is left of an allowance."""
 
@@ -142,6 +151,10 @@ class ChangePreviewOut(msgspec.Struct):
     granted: list[LeftOut]
     capacity: CapacityOut
     refusals: list[ChangeRefusal]
+    #: The new plan's terms.
+    terms: PlanVersion
+    #: What the SIM's real usage would have cost by it, if that was asked for and is not too much to rate at once.
+    estimate: Estimate | None = None
 
 
 class AddOnForm(Form, frozen=True):

@@ -36,9 +36,9 @@ from rater.plans.life import Step, Subscription, View
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Decision, Stale
 from rater.wallet.store import WalletStore
-from streams.payments.desk import LOOK_MAX_MS, LOOK_MIN_MS, PAGE, PaymentDesk
+from streams.payments.desk import LOOK_MAX_MS, LOOK_MIN_MS, PaymentDesk
 from streams.payments.documents import Documents
-from streams.payments.due import Due, each
+from streams.payments.due import PAGE, Due, each
 
 log = logging.getLogger(__name__)
 

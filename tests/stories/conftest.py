@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,9 +33,10 @@ class Theatre:
 
     def clock(self, instant: str) -> None:
         """Go on to an instant; what falls due on the way is done when this returns."""
-        self._rater("clock", "set", instant)
+        self.run("clock", "set", instant)
 
-    def _rater(self, *arguments: str) -> str:
+    def run(self, *arguments: str) -> str:
+        """A command on the same data; what it printed."""
         settings = self.served.settings
         done = subprocess.run(
             [sys.executable, "-m", "rater.cli", "--data", settings.engine.data, *arguments],
@@ -68,6 +70,11 @@ class Theatre:
     def balance(self, wallet: str) -> str:
         """What a wallet has."""
         return self.operator.balance(wallet)
+
+    def notices(self, kind: str) -> list[dict[str, Any]]:
+        """What was told of a kind, in order."""
+        told = [json.loads(line) for line in self.served.topic("notices")]
+        return [notice for notice in told if notice["type"] == kind]
 
 
 def instant(text: str) -> datetime:
