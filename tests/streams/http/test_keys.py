@@ -129,7 +129,7 @@ def test_a_key_may_do_what_its_scopes_say(served: Served, owner: Client, tenant:
 @by_name
 def test_another_tenants_key_reaches_nothing(served: Served, owner: Client, tenant: str, endpoint: Endpoint) -> None:
     before = state(owner)
-    stranger = served.key(f"{tenant}-stranger")
+    stranger = served.key(f"{tenant}-stranger", "admin")
     call(stranger, endpoint, f"?tenant={tenant}").problem(403, "not-allowed", "tenant")
     answer = call(stranger, endpoint)
     name = f"{endpoint.method} {endpoint.path}"
