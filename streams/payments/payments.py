@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -27,6 +28,8 @@ from streams.payments.offers import Offers
 from streams.payments.parent import ParentProvider
 from streams.payments.provider import Provider
 from streams.topics import NOTICES, records_of
+
+log = logging.getLogger(__name__)
 
 #: Its own place in the notices.
 GROUP: Final = "auto-refill"
@@ -84,11 +87,16 @@ class Payments:
         async with open_source(self._settings, GROUP, kafka=self._kafka, topics=(NOTICES,)) as source:
             while True:
                 for record in records_of(await patiently("kafka", partial(source.read, READ_ROWS, READ_S))):
-                    await self._hear(_decode(record.value))
+                    await self._hear(record.value)
                 await patiently("kafka", source.commit)
 
-    async def _hear(self, notice: Notice) -> None:
+    async def _hear(self, value: bytes) -> None:
         """A wallet that ran low is looked at; a notice that is told again makes it be looked at again."""
+        try:
+            notice = _decode(value)
+        except msgspec.DecodeError as error:  # none of ours: somebody else writes to the topic
+            log.error("a notice cannot be read, and is left out: %s", error)
+            return
         if notice.type == LOW_BALANCE:
             await patiently("redis", partial(self.auto_refills.look_soon, notice.tenant, notice.wallet))
             self._woken.set()
