@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -22,42 +21,45 @@ from tests.streams.payments.building import MINUTE_MS, Shop
 from tests.streams.payments.stripe_server import stripe_server
 
 
-async def until(is_so: Callable[[], bool], what: str) -> None:
+async def until(till: Shop, balance: str) -> None:
+    """Return when the wallet stands at this."""
     for _ in range(400):
-        if is_so():
+        if await till.balance() == balance:
             return
         await asyncio.sleep(0.05)
-    raise AssertionError(what)
+    raise AssertionError(f"it stands at {await till.balance()}, not at {balance}")
 
 
-async def runs_low(till: Shop, sink: Sink) -> None:
-    """A wallet with auto-refill is above its threshold, then below, and what it says is published."""
-    await till.apply(Kind.CREDIT, "w", "20")
-    await till.saved()
-    await till.auto_refill()
-    await till.settle()
-    await till.apply(Kind.DEBIT, "w", "16")
+async def spend(till: Shop, sink: Sink, money: str) -> None:
+    """Money goes, and what the wallet says of it is published."""
+    await till.apply(Kind.DEBIT, "w", money)
     await till.news()
     told = [(b"t/w", msgspec.json.encode(notice)) for notice in till.notices]
     await sink.publish({NOTICES: [(b"t/w", b"no notice"), *told]})
+    till.notices.clear()
 
 
 async def is_refilled(till: Shop, settings: Settings, *, kafka: bool) -> None:
     process = till.process(settings=settings, kafka=kafka)
-    async with open_sink(settings, kafka=kafka) as sink:
-        await runs_low(till, sink)
-    async with Crew(process.run()) as crew:
-        await crew.wait(until(lambda: bool(till.stripe.paid), "the card is not charged"))
+    await till.apply(Kind.CREDIT, "w", "20")
+    await till.saved()
+    await till.auto_refill()
+    await till.settle()
+    async with open_sink(settings, kafka=kafka) as sink, Crew(process.run()) as crew:
+        await spend(till, sink, "16")
+        await crew.wait(until(till, "15.00"))
         till.stripe.faults.append("lost after")
-        await till.apply(Kind.DEBIT, "w", "14")
+        await spend(till, sink, "14")
+        await asyncio.sleep(1.5)
+        assert await till.balance() == "1.00", "it cools down"
         till.now_ms += MINUTE_MS
-        await crew.wait(until(lambda: len(till.stripe.paid) == 2, "the cool-down's end is not seen"))
-        till.now_ms += 2 * MINUTE_MS
         for _ in range(200):
-            if await till.balance() == "12.00":
+            if len(till.stripe.paid) == 2:
                 break
             await asyncio.sleep(0.05)
-    assert await till.balance() == "12.00"
+        till.now_ms += 2 * MINUTE_MS
+        await crew.wait(until(till, "12.00"))
+    assert len(till.stripe.paid) == 2
 
 
 async def test_it_follows_the_notices_and_the_time_over_files(till: Shop, tmp_path: Path) -> None:
