@@ -1,8 +1,8 @@
 # `make help` lists the targets. ARGS reaches the command: make run ARGS=--json
-.PHONY: help run stream test check bench
+.PHONY: help run stream test check bench bench-full
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 run: ## rate the bundled sample on embedded Redis and ClickHouse, and say what came of it
 	@scripts/setup run
@@ -25,3 +25,9 @@ bench: ## what an event costs, by part and door, with the ledger checked (ARGS=-
 	@scripts/need java openjdk-17-jre-headless
 	@scripts/need mvn maven
 	@.venv/bin/python -m benchmarks $(ARGS)
+
+bench-full: ## ten million wallets and a soak of ten minutes; run it again to go on where it stopped (ARGS=--help)
+	@scripts/setup run
+	@scripts/need java openjdk-17-jre-headless
+	@scripts/need mvn maven
+	@.venv/bin/python -m benchmarks.full $(ARGS)

@@ -14,10 +14,13 @@ import click
 from rich.console import Console
 
 from benchmarks import conditions, report
+from benchmarks.crossing import crossing
 from benchmarks.decode import decode
+from benchmarks.durability import durability
 from benchmarks.figures import Part
 from benchmarks.file_door import file_door
 from benchmarks.http_door import http_door
+from benchmarks.old_ids import old_ids
 from benchmarks.rating import rating
 from benchmarks.run import Run
 from benchmarks.sizes import SIZES
@@ -33,6 +36,9 @@ PARTS: dict[str, Callable[[Run], Coroutine[Any, Any, Part]]] = {
     "decode": decode,
     "rating": rating,
     "wallets": wallets,
+    "durability": durability,
+    "crossing": crossing,
+    "old-ids": old_ids,
     "file": file_door,
     "http": http_door,
     "kafka": kafka,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,25 @@ def cpu_s(pid: int | None) -> float:
         return sum(int(path.read_text().split()[0]) for path in tasks) / 1e9
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * _TICK_S
+
+
+def rss_bytes(pid: int | None) -> int:
+    """Memory a process has in use (resident set); 0 if there is none."""
+    if pid is None:
+        return 0
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def end_leftovers(data: Path) -> None:
+    """Kill workers on a data folder that a benchmark which was killed has left behind."""
+    mark = f"RATER_ENGINE_DATA={data}".encode()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has just ended, or is somebody else's
+            if mark in path.read_bytes().split(b"\0") and path.parent.name != str(os.getpid()):
+                os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 async def redis_cpu_s(redis: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,8 +38,14 @@ def show_part(console: Console, part: Part) -> None:
         console.print(f"[bold red]WRONG[/] {fault}", soft_wrap=True)
 
 
-def as_json(conditions: Conditions, size: str, parts: dict[str, Part]) -> str:
-    """The whole result. `right` is False if a ledger did not add up or a part could not run."""
+def as_json(
+    conditions: Conditions, size: str, parts: dict[str, Part], of_parts: Mapping[str, Conditions] | None = None
+) -> str:  # fmt: skip
+    """The whole result. `right` is False if a ledger did not add up or a part could not run.
+
+    `of_parts`: the conditions of parts that were not all measured in this sitting.
+    """
+    own = of_parts or {}
     result = {
         "size": size,
         "right": not any(part.faults for part in parts.values()),
@@ -48,6 +55,7 @@ def as_json(conditions: Conditions, size: str, parts: dict[str, Part]) -> str:
                 "faults": part.faults,
                 "figures": [msgspec.to_builtins(figure) | {"median": figure.median} for figure in part.figures],
             }
+            | ({"conditions": msgspec.to_builtins(own[name])} if name in own else {})
             for name, part in parts.items()
         },
     }

@@ -25,13 +25,17 @@ class Sizes:
     #: Events a second and seconds of the latency run.
     rate: int
     seconds: int
+    #: SIMs of the company whose wallet crosses.
+    company_sims: int
+    #: Ids in ClickHouse among which old ones are looked up.
+    old_ids: int
 
 
 SIZES = {
     sizes.name: sizes
     for sizes in (
-        Sizes("tiny", 1, 200, 300, (10, 50), 600, 500, 50, 200, 1),
-        Sizes("quick", 3, 5_000, 20_000, (100, 100_000), 20_000, 20_000, 2_000, 2_000, 5),
-        Sizes("full", 3, 50_000, 200_000, (100, 100_000), 200_000, 200_000, 100_000, 20_000, 20),
+        Sizes("tiny", 1, 200, 300, (10, 50), 600, 500, 50, 200, 1, 700, 1_000),
+        Sizes("quick", 3, 5_000, 20_000, (100, 100_000), 20_000, 20_000, 2_000, 2_000, 5, 10_000, 1_000_000),
+        Sizes("full", 3, 50_000, 200_000, (100, 100_000), 200_000, 200_000, 100_000, 20_000, 20, 10_000, 10_000_000),
     )
 }

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 
-from benchmarks.ledger import check, expected
+from benchmarks.ledger import Before, Ledger, expected
 from benchmarks.run import Run
 from benchmarks.topics import read_kafka, remove
 from benchmarks.traffic import TENANT, Sent
@@ -84,15 +84,21 @@ class Stage:
             await asyncio.sleep(LOOK_S)
         raise PartsError(f"group {self.group(pid)} did not get through {self.events:,} events in {WAIT_S} s")
 
-    async def faults(self) -> list[str]:
-        """What is wrong with everything the worker has done, once its outbox is empty."""
+    async def faults(self, forms: Iterable[WalletForm] | None = None, before: Before | None = None) -> list[str]:
+        """What is wrong with everything the worker has done, once its outbox is empty.
+
+        `forms`: the wallets, where `load` did not make them; `before`: how they stood, where not as the forms say.
+        """
         while await self.parts.outbox.waiting():
             await asyncio.sleep(LOOK_S)
         tally = scraped(self.settings)
         tally.add(self.elsewhere)
         lost = [f"{self.events:,} events were sent, {tally.events:,} taken"] if tally.events != self.events else []
-        records = await read_kafka(self.settings)
-        return lost + expected(tally, self.sent) + await check(records, tally, self.parts.store, self.forms)
+        ledger = Ledger()
+        async for record in read_kafka(self.settings):
+            ledger.take(record)
+        found = self.forms if forms is None else forms
+        return lost + expected(tally, self.sent) + await ledger.compare(tally, self.parts.store, found, before)
 
 
 def floor_group(settings: Settings) -> str:

@@ -61,7 +61,7 @@ async def kafka(run: Run) -> Part:
             async with open_stage(settings) as stage:
                 await stage.load(fleet(run.sizes.stream_wallets, name))
                 async with working(stage):
-                    await _rounds(part, run, stage, name, broker)
+                    await rounds(part, run, stage, name, broker)
                     if not writer:
                         await _two_workers(part, run, stage, name)
                     await latency(part, run, stage, name)
@@ -69,17 +69,21 @@ async def kafka(run: Run) -> Part:
     return part
 
 
-async def _rounds(part: Part, run: Run, stage: Stage, name: str, broker: int | None) -> None:
+async def rounds(
+    part: Part, run: Run, stage: Stage, name: str, broker: int | None, events_begin: str = ""
+) -> None:  # fmt: skip
+    """Let worker and floor work off the same events in turn. `events_begin`: how their ids do, for a repeat of it."""
     pids = [pid for pid in (stage.floor, stage.worker) if pid]
     data = str(stage.settings.data)
     writer, clickhouse = (find(mark, data) for mark in ("streams.clickhouse.process", "streams.embedded.chdb_server"))
     beside = {stage.worker: (writer, clickhouse)}
-    await stage.send(traffic("warm-up", max(500, run.sizes.stream_events // 10), run.sizes.stream_wallets, 0, name))
+    count, wallets = run.sizes.stream_events, run.sizes.stream_wallets
+    await stage.send(traffic(f"{events_begin}warm-up", max(500, count // 10), wallets, 0, name))
     for pid in pids:
         await stage.committed(pid)
     laps: dict[int, list[Lap]] = {pid: [] for pid in pids}
     for number in range(run.sizes.runs):
-        sent = traffic(f"round-{number}", run.sizes.stream_events, run.sizes.stream_wallets, number, name)
+        sent = traffic(f"{events_begin}round-{number}", count, wallets, number, name)
         try:
             _signal(signal.SIGSTOP, *pids, writer)
             await stage.send(sent)

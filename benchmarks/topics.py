@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -22,8 +22,8 @@ def read_files(folder: Path) -> list[TopicRecord]:
     ]
 
 
-async def read_kafka(settings: Settings, topics: Sequence[str] = ALL) -> list[TopicRecord]:
-    """The engine's topics in Kafka, up to their present ends."""
+async def read_kafka(settings: Settings, topics: Sequence[str] = ALL) -> AsyncIterator[TopicRecord]:
+    """The engine's topics in Kafka, up to their present ends, one record after the other: there may be millions."""
     prefix = settings.kafka.prefix
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka.bootstrap, enable_auto_commit=False)
     await consumer.start()
@@ -38,13 +38,12 @@ async def read_kafka(settings: Settings, topics: Sequence[str] = ALL) -> list[To
         await consumer.seek_to_beginning(*found)
         ends = await consumer.end_offsets(found)
         left = {partition for partition, end in ends.items() if end}
-        records: list[TopicRecord] = []
         while left:
             for partition, batch in (await consumer.getmany(timeout_ms=1000)).items():
                 topic = partition.topic.removeprefix(prefix)
-                records += [TopicRecord(topic, partition.partition, one.offset, one.value or b"") for one in batch]
+                for one in batch:
+                    yield TopicRecord(topic, partition.partition, one.offset, one.value or b"")
             left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
-        return records
     finally:
         await consumer.stop()
 

@@ -18,8 +18,9 @@ An entry is replaced only if it is still what was read, so two commands at once 
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -132,9 +133,35 @@ class Directory:
         entry = await self._redis.get(_entry_key(tenant, subscriber))
         return _decode(entry) if entry is not None else None
 
+    async def pages(self, tenant: str = "", size: int = 500) -> AsyncIterator[list[Subscriber]]:
+        """Every subscriber (of a tenant), in no order, some perhaps twice: of those there are when it begins all."""
+        names: list[bytes] = []
+        async for name in self._redis.scan_iter(_entry_key(_literally(tenant) or "*", "*"), count=size):
+            names.append(name)
+            if len(names) == size:
+                yield await self._named(names, tenant)
+                names = []
+        if names:
+            yield await self._named(names, tenant)
+
+    async def _named(self, names: Sequence[bytes], tenant: str) -> list[Subscriber]:
+        found = [_decode(entry) for entry in await values_of(self._redis, names) if entry is not None]
+        return [subscriber for subscriber in found if tenant in ("", subscriber.tenant)]
+
+    async def many(self, names: Iterable[tuple[str, str]]) -> list[Subscriber]:
+        """Those of these (tenant, id) that are there, past the cache."""
+        wanted = list(names)
+        found = zip(wanted, await self.each(wanted), strict=True)
+        return [one for name, one in found if one is not None and (one.tenant, one.id) == name]
+
     async def names_account(self, tenant: str, account: str) -> bool:
         """Whether any assignment names this account, or did."""
         return bool(await self._redis.sismember(_accounts_key(tenant), account))
+
+    async def each(self, names: Sequence[tuple[str, str]]) -> list[Subscriber | None]:
+        """What stands under each (tenant, id), past the cache; None where there is nothing."""
+        entries = await values_of(self._redis, [_entry_key(*name) for name in names])
+        return [_decode(entry) if entry is not None else None for entry in entries]
 
     async def at_least(self, subscriber: Subscriber, version: int) -> Subscriber:
         """The subscriber, read anew where the caller's view is from before a version."""
@@ -274,6 +301,11 @@ def lookup_key(usage: Usage) -> _Key:
         if value:
             return usage.tenant, kind, value
     return usage.tenant, "subscriber", ""
+
+
+def _literally(name: str) -> str:
+    """A name in a pattern of Redis, where some signs mean more than themselves."""
+    return re.sub(r"([*?\[\]\\^-])", r"\\\1", name)
 
 
 def _entry_key(tenant: str, subscriber: str) -> str:

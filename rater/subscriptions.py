@@ -6,7 +6,7 @@ made, whatever has become of the subscription since.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rater.catalogue import Catalogue
 from rater.directory import Directory, Subscriber
@@ -55,6 +55,16 @@ class Subscriptions:
         counters = standing.member.counters
         return standing.subscription, view_of(self.catalogue, counters, standing.available_nanos)
 
+    async def standing(self, subjects: Sequence[Subject]) -> list[tuple[Subscription | None, View]]:
+        """Subscriptions as they stand, whatever is due; None where the assigned plan has not begun."""
+        found = []
+        for subject, standing in zip(subjects, await self._stepper.standing(subjects), strict=True):
+            subscription = standing.subscription
+            if subscription is not None and subscription.assigned_ms < subject.assignment.from_ms:
+                subscription = None
+            found.append((subscription, view_of(self.catalogue, standing.member.counters, standing.available_nanos)))
+        return found
+
     async def begin(self, subject: Subject) -> None:
         """Begin the assigned plan if anything of it runs by itself, so that it does not wait for usage."""
         plan = self.catalogue.plan(subject.assignment.plan, subject.at_ms)
@@ -67,21 +77,35 @@ class Subscriptions:
         Raises:
             PlanError: it cannot be done; names the field. WalletError: the wallet cannot pay it.
         """
-        known = await self._stepper.remembered(subject, request)
-        if known is None:
-            await self.present(subject)
-
-        def choose(_: Subject, subscription: Subscription | None, view: View) -> Step | None:
-            return wanted(subscription, view) if subscription is not None else None
-
-        decision = known or await self._stepper.make(subject, choose, now_ms=subject.at_ms, entry_id=request, tax=tax)
-        if decision is None:
-            raise PlanError("sim", f"{subject.subscriber.id} has no subscription")
+        decision = await self.decide(subject, wanted, request, tax)
         if decision.reason is Reason.INSUFFICIENT_BALANCE:
             raise WalletError(f"amount: wallet {subject.wallet.name} cannot pay it; refill it first")
         if decision.reason is Reason.BALANCE_LIMIT:
             raise WalletError("amount: the balance would pass what the ledger holds")
         return decision
+
+    async def decide(self, subject: Subject, wanted: Wanted, request: str, tax: Tax | None = None) -> Decision:
+        """The same; that the wallet cannot pay it is an answer too.
+
+        Raises:
+            PlanError: it cannot be done; names the field. WalletError: the subscriber is no member of the wallet now.
+        """
+        known = await self.decided(subject.subscriber.tenant, subject.wallet.name, request)
+        if known is not None:
+            return known
+        await self.present(subject)
+
+        def choose(_: Subject, subscription: Subscription | None, view: View) -> Step | None:
+            return wanted(subscription, view) if subscription is not None else None
+
+        decision = await self._stepper.make(subject, choose, now_ms=subject.at_ms, entry_id=request, tax=tax)
+        if decision is None:
+            raise PlanError("sim", f"{subject.subscriber.id} has no subscription")
+        return decision
+
+    async def decided(self, tenant: str, wallet: str, request: str) -> Decision | None:
+        """What was decided on a request before."""
+        return await self._stepper.remembered(tenant, wallet, request)
 
 
 def _up_to_now(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:

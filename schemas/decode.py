@@ -33,6 +33,8 @@ ARRAY_MAX: Final = 5_000
 #: "normalised" is a Usage as it stands in parked events; "auto" tells the others apart by their fields.
 FORMATS: Final = ("usage", "cloudevents", "emnify", "1nce", "auto", "normalised")
 
+_DIALECTS: Final = {"emnify": EMNIFY, "1nce": ONCE}
+
 Result = Usage | UsageError
 
 _elements: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -77,6 +79,21 @@ class Decoder:
         if _is_array(raw):
             return self._array(raw)
         return [self._one(raw)]
+
+    def record(self, raw: bytes) -> Usage | None:
+        """A Data Streamer record of an event by itself, as the call answers it; None for all others, and wrong ones."""
+        if raw[:1] != b"{" or len(raw) > RAW_MAX_BYTES:
+            return None
+        dialect = _DIALECTS.get(self.format)
+        if dialect is None:
+            if self.format != "auto" or not _is_streamer(raw):
+                return None
+            # No need to ask whether it is plain JSON all the same: that has none of the fields it cannot do without.
+            dialect = ONCE if is_once(raw) else EMNIFY
+        try:
+            return self._streamer(raw, dialect)
+        except (ValueError, RecursionError):
+            return None
 
     @staticmethod
     def elements(raw: bytes) -> list[bytes]:
@@ -135,10 +152,13 @@ class Decoder:
         return cloudevents.decode(raw, self.tenant)
 
     def _streamer(self, raw: bytes, dialect: Dialect) -> Usage:
-        if b'"row_error"' in raw:
-            _refuse_broken_row(raw)
-        decode = decode_row if b'"traffic_type_id"' in raw else decode_record
-        return decode(raw, self.tenant, self.source, dialect)
+        decode = decode_row if _is_row(raw) else decode_record
+        try:
+            return decode(raw, self.tenant, self.source, dialect)
+        except (ValueError, RecursionError):
+            if b'"row_error"' in raw:
+                _refuse_broken_row(raw)  # that it is broken says more than which field is missing
+            raise
 
 
 def _is_array(raw: bytes) -> bool:
@@ -177,6 +197,12 @@ def decode_kafka(raw: bytes, headers: Sequence[tuple[str, bytes]], decode: Decod
 def _is_streamer(raw: bytes) -> bool:
     """Whether a record has fields that only the Data Streamer's have, or is a row of its CSV files."""
     return b'"traffic_type' in raw or b'"start_timestamp"' in raw or b'"row_error"' in raw
+
+
+def _is_row(raw: bytes) -> bool:
+    """Whether a Data Streamer record is a row of its CSV files: they have no `traffic_type`, which comes early."""
+    first = raw.find(b'"traffic_type')
+    return not raw.startswith(b'"traffic_type"', first) and b'"traffic_type_id"' in raw
 
 
 def _is_plain(raw: bytes) -> bool:

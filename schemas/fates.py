@@ -31,6 +31,7 @@ class Reason(IntEnum):
     INSUFFICIENT_BALANCE = 4
     BALANCE_LIMIT = 5
     AMOUNT_LIMIT = 6
+    ALLOWANCE_USED_UP = 7
     # Parked: somebody has to repair something, then the event is replayed.
     UNKNOWN_SUBSCRIBER = 32
     NO_PLAN = 33

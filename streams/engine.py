@@ -33,7 +33,9 @@ from streams.clickhouse.writer import Writer
 from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
+from streams.invoices.service import Invoices
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
+from streams.orders.orders import Orders
 from streams.payments.payments import Payments
 from streams.publisher import Publisher
 from streams.timers import Sweeper
@@ -72,6 +74,7 @@ class Engine:
     pipeline: Pipeline
     subscriptions: Subscriptions
     payments: Payments
+    orders: Orders
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
@@ -81,7 +84,9 @@ class Engine:
     writer: WriterProcess | None
     #: What is told to the addresses that customers named; sent here if the door asked for it.
     webhooks: Webhooks
-    #: The publisher, timers, what keeps the writer running, and the webhooks; doors stop when one of them fails.
+    #: What wallets owe at the end of a period; made here if the door asked for it.
+    invoices: Invoices
+    #: The publisher, timers, what keeps the writer running, webhooks and invoices; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -131,7 +136,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
     """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
 
-    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off.
+    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off; and invoices are
+    made of the periods that end.
     """
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
@@ -152,29 +158,36 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             socket = parts.embedded.clickhouse_socket if parts.embedded else None
             writer = WriterProcess(Order(settings, kafka, socket))
         webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
+        invoices = Invoices.of(parts, clickhouse, publisher.wake, kafka=kafka)
         timers = Timers(parts.redis, parts.store)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
         payments = Payments(
             settings, parts.redis, parts.store, parts.directory, catalogue, parts.clock_ms, publisher.wake, kafka=kafka
         )
         stack.push_async_callback(payments.close)
-        tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run()]
-        tasks += [*([writer.run()] if writer else []), *(webhooks.tasks() if hooks else [])]
+        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
+        orders = Orders(
+            settings, parts.redis, parts.store, parts.directory, subscriptions, payments.desk, parts.clock_ms,
+            publisher.wake, kafka=kafka,
+        )  # fmt: skip
+        tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run(), orders.run()]
+        tasks += [*([writer.run()] if writer else []), *([*webhooks.tasks(), *invoices.tasks()] if hooks else [])]
         crew = await stack.enter_async_context(Crew(*tasks))
         _tune_collection()
-        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
         yield Engine(
             parts,
             catalogue,
             pipeline,
             subscriptions,
             payments,
+            orders,
             sink,
             publisher,
             clickhouse,
             written,
             writer,
             webhooks,
+            invoices,
             crew,
         )
 

@@ -68,13 +68,12 @@ class Sweeper:
         return busy
 
     async def _sweep(self, shard: int, entries: list[DueEntry], now_ms: int) -> None:
-        subjects: dict[bytes, tuple[Subject, DueEntry]] = {}
         for entry in entries:
             if not entry.subscriber:
                 await self._wake(shard, entry, now_ms)
-            elif subject := await self._subject(shard, entry, entry.due_ms):
-                subjects[subject.key] = subject, entry
-        done = await self._stepper.round([subject for subject, _ in subjects.values()], due_by_time, now_ms=now_ms)
+        found = await self._subjects(shard, [entry for entry in entries if entry.subscriber])
+        subjects = {subject.key: (subject, entry) for subject, entry in found}
+        done = await self._stepper.round([subject for subject, _ in found], due_by_time, now_ms=now_ms)
         for key, why in done.stuck.items():
             log.error("%s: a step that is due cannot be made, and is put off: %s", key.decode(), why)
             await self._timers.put_off(shard, subjects[key][1], now_ms + PUT_OFF_MS)
@@ -84,19 +83,23 @@ class Sweeper:
 
     async def _wake(self, shard: int, entry: DueEntry, now_ms: int) -> None:
         """All of a wallet that wait for money, one after the other, as long as there is some."""
-        waiting = sorted([name async for name in self._timers.waiting(entry.tenant, entry.wallet)])
-        for name in waiting:
-            subject = await self._subject(shard, entry._replace(subscriber=name), now_ms)
-            while subject is not None and (await self._stepper.round([subject], after_refill, now_ms=now_ms)).went:
+        names = sorted([name async for name in self._timers.waiting(entry.tenant, entry.wallet)])
+        waiting = [entry._replace(subscriber=name, due_ms=now_ms) for name in names]
+        for subject, _ in await self._subjects(shard, waiting):
+            while (await self._stepper.round([subject], after_refill, now_ms=now_ms)).went:
                 pass
         await self._timers.drop(shard, entry)
 
-    async def _subject(self, shard: int, entry: DueEntry, at_ms: int) -> Subject | None:
-        """Whose subscription it is; None (and no longer due) where the wallet does not pay for the subscriber now."""
-        subscriber = await self._directory.get(entry.tenant, entry.subscriber)
-        assignment = self._directory.assignment(subscriber, at_ms) if subscriber is not None else None
-        if subscriber is None or assignment is None or subscriber.assignments[-1].wallet != entry.wallet:
-            await self._timers.drop(shard, entry)
-            return None
-        wallet = self._store.wallet_ref(entry.tenant, entry.wallet)
-        return Subject(subscriber, assignment, wallet, self._store.member_key(wallet, subscriber.id), at_ms)
+    async def _subjects(self, shard: int, entries: list[DueEntry]) -> list[tuple[Subject, DueEntry]]:
+        """Whose subscriptions they are. Those that their wallet does not pay for now are no longer due."""
+        subscribers = await self._directory.each([(entry.tenant, entry.subscriber) for entry in entries])
+        found = []
+        for entry, subscriber in zip(entries, subscribers, strict=True):
+            assignment = self._directory.assignment(subscriber, entry.due_ms) if subscriber is not None else None
+            if subscriber is None or assignment is None or subscriber.assignments[-1].wallet != entry.wallet:
+                await self._timers.drop(shard, entry)
+                continue
+            wallet = self._store.wallet_ref(entry.tenant, entry.wallet)
+            key = self._store.member_key(wallet, subscriber.id)
+            found.append((Subject(subscriber, assignment, wallet, key, entry.due_ms), entry))
+        return found

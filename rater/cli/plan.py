@@ -1,7 +1,8 @@
-"""`rater plan check`: every mistake of plan files at once. `rater plan show`: a plan in words."""
+"""`rater plan check`: every mistake of plan files at once. `show`: in words. `migrate`: leave one for another."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +23,7 @@ from rater.tariff.model import Tariff
 
 @click.group()
 def plan() -> None:
-    """Check plan files, and show what a plan says."""
+    """Check plan files, show what a plan says, and move everybody from one to another."""
 
 
 @plan.command()
@@ -74,6 +75,35 @@ def show(settings: Settings, name: str, version: str | None) -> None:
         click.echo(f"{found.name} {found.version}")
         for label, text in describe(found):
             click.echo(f"  {label:<11} {text}")
+
+
+@plan.command()
+@click.argument("old")
+@click.option("--to", "new", required=True, help="The plan they are moved to.")
+@click.option("--tenant", default="", help="Only this tenant's; all unless set.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Only say what it would mean.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="A JSON line for each is written there."
+)
+@click.option(
+    "--estimate-months",
+    default=3,
+    show_default=True,
+    type=click.IntRange(0, 12),
+    help="In a dry run: so many months of real usage by the new plan; 0 leaves it out.",
+)
+@click.pass_obj
+def migrate(
+    settings: Settings, old: str, new: str, tenant: str, *, is_dry: bool, report: Path | None, estimate_months: int
+) -> None:
+    """Move everybody on plan OLD to another, as OLD's terms say: at once, or at the end of the month.
+
+    Who cannot be moved is named with the reason. A run that was cut short goes on when the same is run again; each is
+    moved once.
+    """
+    # By name, because the engine's package imports nothing of the streams package.
+    module = importlib.import_module("streams.cli.migrate")
+    module.migrate(settings, module.Asked(old, new, tenant, is_dry, report, estimate_months))
 
 
 def _files(path: Path) -> list[Path]:

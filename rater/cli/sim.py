@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 import orjson
 
+from rater.catalogue import Catalogue
 from rater.cli.context import with_parts
 from rater.directory import Assignment, Subscriber
 from rater.errors import WalletError
 from rater.settings import Settings
+from rater.subscriptions import Subscriptions
+from rater.wallet.keys import document_key
 
 tenant_option = click.option("--tenant", required=True, help="Whose SIM it is.")
 from_option = click.option("--from", "from_text", default="", help="From when on, RFC 3339 with zone; now if left out.")
@@ -41,6 +45,14 @@ async def _zone(parts: Any, tenant: str, account: str) -> str:
     """The clock of an account's periods; empty where none of that name was made, for the plan's."""
     found = await parts.accounts.get(tenant, account)
     return found.zone if found else ""
+
+
+async def _begin(parts: Any, subscriber: Subscriber) -> None:
+    """Let the assigned plan begin, if it has by now; one that is not in the catalogue begins with the first usage."""
+    catalogue = Catalogue.load(Path(parts.settings.engine.catalogue))
+    subscriptions, now_ms = Subscriptions(parts.store, parts.directory, catalogue), parts.clock_ms()
+    if subscriber.assignments[-1].from_ms <= now_ms:
+        await subscriptions.begin(subscriptions.subject(subscriber, now_ms))
 
 
 @sim.command()
@@ -72,6 +84,7 @@ def add(
         assignment = Assignment(from_ms, wallet, payer, plan, state.currency, zone)
         subscriber = Subscriber(tenant, name, 1, (assignment,), iccid, imsi, msisdn)
         await parts.directory.add([subscriber], now_ms=parts.clock_ms())
+        await _begin(parts, subscriber)
 
     with_parts(settings, act)
     click.echo(f"{tenant}/{name} pays from {wallet} by {plan}")
@@ -108,6 +121,7 @@ def move(
             zone = await _zone(parts, tenant, payer)
         assignment = Assignment(from_ms, wallet or last.wallet, payer, plan or last.plan, state.currency, zone)
         moved: Subscriber = await parts.directory.move(tenant, name, assignment, now_ms=parts.clock_ms())
+        await _begin(parts, moved)
         return moved
 
     moved = with_parts(settings, act)
@@ -119,17 +133,20 @@ def move(
 @click.argument("name")
 @click.pass_obj
 def show(settings: Settings, tenant: str, name: str) -> None:
-    """Show SIM NAME: identifiers, assignments, holds, counters; one JSON object."""
+    """Show SIM NAME: identifiers, assignments, holds, counters, subscription; one JSON object."""
 
     async def act(parts: Any) -> dict[str, Any]:
         found = await parts.directory.get(tenant, name)
         if found is None:
             raise WalletError(f"sim: {tenant} has no SIM {name}")
-        member = await parts.store.member(tenant, found.assignments[-1].wallet, name)
+        wallet = parts.store.wallet_ref(tenant, found.assignments[-1].wallet)
+        member = await parts.store.member(tenant, wallet.name, name)
+        (document,) = await parts.store.documents([document_key(parts.store.member_key(wallet, name))])
         return {
             "tenant": tenant, "sim": name, "version": found.version, "iccid": found.iccid, "imsi": found.imsi,
             "msisdn": found.msisdn, "assignments": found.assignments,
             "holds": member.holds if member else None, "counters": member.counters if member else None,
+            "subscription": orjson.loads(document) if document else None,
         }  # fmt: skip
 
     click.echo(orjson.dumps(msgspec.to_builtins(with_parts(settings, act)), option=orjson.OPT_INDENT_2))

@@ -130,8 +130,8 @@ class Payer:
     """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
 
     __slots__ = (
-        "assignment", "book", "currency", "has_moved", "high_ms", "is_planned", "joins", "key", "lives", "low_ms",
-        "member", "pool", "steps", "subscriber", "text", "version", "wallet",
+        "assignment", "book", "currency", "has_moved", "high_ms", "is_past", "is_planned", "joins",
+        "key", "lives", "low_ms", "member", "pool", "steps", "subscriber", "text", "version", "wallet",
     )  # fmt: skip
 
     def __init__(
@@ -153,6 +153,8 @@ class Payer:
         live = member.subscription
         #: Whether usage falls under a plan that grants, charges or ends by itself, so that its subscription is asked.
         self.lives = live is not None or book.plan.has_life
+        #: Whether it is of an assignment before the one that the subscription is of.
+        self.is_past = live is not None and high_ms <= live.subscription.assigned_ms
         #: The member whose shared allowances are for all of the wallet.
         self.pool = pool
         #: Whether allowances may pay for usage.

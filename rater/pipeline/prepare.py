@@ -2,7 +2,8 @@
 
 Only looking up SIMs that are not known yet does I/O, in a step of its own (`resolve`). An event in plain JSON of a
 known shape and a known SIM goes straight through (`_quick`); it fulfils the rules because its shape and its SIM's name
-did before, and the rest is checked here. Any other goes the long way, to the same result.
+did before, and the rest is checked here. So does a Data Streamer record, which its decoder checks (`_quick_record`).
+Any other goes the long way, to the same result.
 """
 
 from __future__ import annotations
@@ -53,13 +54,15 @@ class Preparer:
         """Decode a batch, and rate the events of SIMs that are known."""
         now_ms = batch.now_ms
         oldest_ms, newest_ms = now_ms - self.limits.too_old_ms, now_ms + self.limits.future_ms
-        is_plain = batch.format in ("usage", "auto")
+        decode = _decoder(batch.format, batch.tenant, batch.source)
         work = Work(batch, [], [])
-        items, quick = work.items, self._quick
+        items, quick = work.items, self._quick if batch.format in ("usage", "auto") else self._quick_record
         for raw in batch.events:
-            item = quick(raw, oldest_ms, newest_ms, now_ms) if is_plain and not raw.headers else None
+            item = None if raw.headers else quick(raw, decode, oldest_ms, newest_ms, now_ms)
             if item is None:
-                is_plain = self._slowly(raw, work, oldest_ms, newest_ms)
+                self._slowly(raw, decode, work, oldest_ms, newest_ms)
+                if batch.format == "auto":  # a feed keeps to one format
+                    quick = self._quick if b'"start_time"' in raw.value else self._quick_record
             else:
                 items.append(item)
         return work
@@ -82,7 +85,9 @@ class Preparer:
                 )
         work.unresolved = []
 
-    def _quick(self, raw: RawEvent, oldest_ms: int, newest_ms: int, now_ms: int) -> Rated | Faulted | None:
+    def _quick(
+        self, raw: RawEvent, _: Decoder, oldest_ms: int, newest_ms: int, now_ms: int
+    ) -> Rated | Faulted | None:  # fmt: skip
         """A plain event of a shape and of a SIM that are known, rated; None for any other."""
         value = raw.value
         try:
@@ -109,10 +114,22 @@ class Preparer:
             return None
         return self._rater.rate(raw, body, start_ms, end_ms, shape, sim, now_ms)
 
-    def _slowly(self, record: RawEvent, work: Work, oldest_ms: int, newest_ms: int) -> bool:
-        """Any record, the long way. Answers whether one like it is worth a quick try: a feed keeps to one format."""
+    def _quick_record(
+        self, raw: RawEvent, decode: Decoder, oldest_ms: int, newest_ms: int, now_ms: int
+    ) -> Rated | Faulted | None:  # fmt: skip
+        """A record of the Data Streamer of a shape and of a SIM that are known, rated; None for any other."""
+        usage = decode.record(raw.value)
+        if usage is None or usage.end_ms < oldest_ms or usage.start_ms > newest_ms:
+            return None
+        sim = self.sims.get((usage.tenant, "iccid", usage.iccid))  # type: ignore[arg-type]  # None finds nothing
+        shape = self._shapes.get(shape_key(usage, None))
+        if sim is None or shape is None:
+            return None
+        return self._rater.rate(raw, usage, usage.start_ms, usage.end_ms, shape, sim, now_ms)
+
+    def _slowly(self, record: RawEvent, decode: Decoder, work: Work, oldest_ms: int, newest_ms: int) -> None:
+        """Any record, the long way."""
         batch, items = work.batch, work.items
-        decode = _decoder(batch.format, batch.tenant, batch.source)
         for raw in _elements(record, decode):
             for usage in decode_kafka(raw.value, raw.headers, decode) if raw.headers else decode(raw.value):
                 if isinstance(usage, UsageError):
@@ -129,7 +146,6 @@ class Preparer:
                     items.append(Unresolved(raw, usage, shape))
                 else:
                     items.append(self._rater.rate(raw, usage, usage.start_ms, usage.end_ms, shape, sim, batch.now_ms))
-        return batch.format == "usage" or (batch.format == "auto" and b'"start_time"' in record.value)
 
 
 def _time_fault(usage: Usage, oldest_ms: int, newest_ms: int) -> Fault | None:

@@ -123,7 +123,7 @@ class Rater:
         pool = rated.pool = payer.pool
         if pool is not None:
             rated.pool_before = pool.state
-        if (payer.lives and (payer.joins or live.awaits_step(rated.start_ms))) or (
+        if (payer.lives and (payer.joins or (not payer.is_past and live.awaits_step(rated.start_ms)))) or (
             pool is not None and pool.subscription.awaits_step(rated.start_ms)
         ):
             rated.is_due = rated.uncounted = True
@@ -137,6 +137,8 @@ class Rater:
             balances = _balances(rated)
             part = Part(payer.book.use(rated.shape), rated.quantity, rated.start_ms, rated.end_ms)
             consumed = consume(balances.values(), part)
+        if consumed is not None and consumed.uncovered and payer.book.plan.overage == "refused":
+            return self._refuse_overage(rated)
         if consumed is None or not consumed.lines:
             rated.cover = pack(Cover(plan))
             return self._price_by_tariff(rated, now_ms)
@@ -149,6 +151,17 @@ class Rater:
         for line in consumed.lines:
             taken[line.id] = taken.get(line.id, 0) + line.parts
         self._take_charge(rated, charge, taken, now_ms)
+        return None
+
+    def _refuse_overage(self, rated: Rated) -> Fault | None:
+        """Refuse what the allowances do not cover in full, and take nothing of them; its record says the price."""
+        payer, known = rated.payer, _known(rated.member)
+        charge = rate(payer.book.tariff, rated.usage, known, payer.book.zone)
+        if charge.outcome == "no_rate":
+            return Fault.of_usage(rated.body, Reason.NO_RATE, charge.reason_detail)
+        rated.cover = pack(Cover(payer.book.plan.name))
+        rated.charge, rated.counters = charge, tuple(known.get(use.key, 0) for use in charge.uses)
+        rated.free, rated.refuse, rated.amount_nanos = False, Reason.ALLOWANCE_USED_UP, 0
         return None
 
     def _take_whole(self, rated: Rated, now_ms: int) -> bool:

@@ -215,6 +215,8 @@ def _plan_at(assignment: Assignment, member: Member[Any], at_ms: int) -> tuple[s
     subscription = live.subscription if live is not None else None
     if subscription is None or subscription.assigned_ms < assignment.from_ms:
         return assignment.plan, 0, FOR_EVER_MS
+    if not subscription.past:  # its one plan, also for usage a moment older than the subscription
+        return subscription.plan, 0, FOR_EVER_MS
     edges = [
         subscription.assigned_ms,
         *(edge for from_ms, until_ms, _ in subscription.past for edge in (from_ms, until_ms)),

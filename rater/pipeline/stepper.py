@@ -40,6 +40,8 @@ from rater.wallet.store import WalletStore
 from schemas.notice import Notice
 
 SOURCE = "plans"
+#: The fingerprint of a step; what else may take the id of one has another.
+STEP = bytes(8)
 #: Steps of one subscription in one go: a hundred months. Who is further behind goes on in the next.
 STEPS_MAX = 300
 
@@ -103,10 +105,9 @@ class Stepper:
         ]
         return Round(went, stuck)
 
-    async def remembered(self, subject: Subject, entry_id: str) -> Decision | None:
+    async def remembered(self, tenant: str, wallet: str, entry_id: str) -> Decision | None:
         """What was decided on a step that was asked for under an id."""
-        tenant = subject.subscriber.tenant
-        return await self._store.remembered(tenant, subject.wallet.name, identity(tenant, SOURCE, entry_id))
+        return await self._store.remembered(tenant, wallet, identity(tenant, SOURCE, entry_id))
 
     async def make(
         self, subject: Subject, choose: Chooser, *, now_ms: int, entry_id: str, tax: Tax | None = None
@@ -168,14 +169,14 @@ class Stepper:
         member = standing.member
 
         def outcome(future: Future) -> Outcome:
-            return self._outcome(subject, member, step, future, view)
+            return self._outcome(subject, member, step, future, view, cause)
 
         return Entry(
             kind=Kind.PLAN,
             tenant=tenant,
             wallet=wallet,
             identity=identity(tenant, SOURCE, cause),
-            fingerprint=bytes(8),
+            fingerprint=STEP,
             cause=f"{SOURCE}/{cause}",
             amount_nanos=step.fee_nanos,
             subscriber=who,
@@ -183,7 +184,9 @@ class Stepper:
             steps=Steps(member.upon, outcome(step.paid), outcome(step.unpaid) if step.unpaid else None),
         )
 
-    def _outcome(self, subject: Subject, member: Member[object], step: Step, future: Future, view: View) -> Outcome:
+    def _outcome(
+        self, subject: Subject, member: Member[object], step: Step, future: Future, view: View, cause: str
+    ) -> Outcome:
         subscription = future.subscription
         kept = {grant.id for grant in subscription.grants}
         used = used_of(member.counters)
@@ -200,12 +203,13 @@ class Stepper:
             floor_nanos=step.floor_nanos,
             pools=any(balance.allowance.shared for balance in balances(subscription, view)),
             news=tuple(
-                self._notice(subject, step, future, index, saying) for index, saying in enumerate(future.sayings)
+                self._notice(subject, step, future, index, saying, cause) for index, saying in enumerate(future.sayings)
             ),
         )
 
     @staticmethod
-    def _notice(subject: Subject, step: Step, future: Future, index: int, saying: Saying) -> bytes:
+    def _notice(subject: Subject, step: Step, future: Future, index: int, saying: Saying, cause: str) -> bytes:
+        """`step` in its data is the wallet entry that it came with, whose decision the wallet remembers."""
         who, wallet = subject.subscriber, subject.wallet.name
         return pack_notice(
             Notice(
@@ -216,7 +220,7 @@ class Stepper:
                 account=subject.assignment.account,
                 wallet=wallet,
                 subscriber=who.id,
-                data=saying.data | {"charged": format_nanos(step.fee_nanos)},
+                data=saying.data | {"charged": format_nanos(step.fee_nanos), "step": cause},
             )
         )
 
@@ -250,7 +254,7 @@ def before_usage(subject: Subject, subscription: Subscription | None, view: View
     assignment, at_ms = subject.assignment, subject.at_ms
     if subscription is None or subscription.assigned_ms < assignment.from_ms:
         return joins(subject, subscription, view)
-    if at_ms < subscription.assigned_ms or not needs_step(subscription, at_ms):
+    if not needs_step(subscription, at_ms):
         return None
     found = next_step(subscription, at_ms, view)
     if found is not None or subscription.first_usage_ms is not None:

@@ -36,7 +36,7 @@ from rater.tariff.numbers import NumberClasses
 from schemas.shape import SHAPES_MAX, Shape, Shapes
 from schemas.usage import Service, Usage
 
-WhyNot = Literal["no_rate", "region_blocked", "not_entitled"]
+WhyNot = Literal["no_rate", "region_blocked", "not_entitled", "allowance_used_up"]
 _QUANTITY: Final[dict[Service, str]] = {"data": "volume_bytes", "voice": "duration_ms", "message": "message_count"}
 #: Sorts of usage without a price that are told apart.
 SORTS_MAX: Final = 100
@@ -162,6 +162,9 @@ class Estimator:
             return
         consumed = self._consume(usage, shape, holder)
         rest = _rest(usage, consumed)
+        if rest is not None and consumed is not None and self._plan.overage == "refused":
+            self._leave("allowance_used_up", f"plan {self._plan.name} refuses what its allowances do not cover", usage)
+            return
         amount_nanos = self._price(rest, shape, holder) if rest is not None else 0
         if amount_nanos is None:
             self._leave("no_rate", detail, usage)

@@ -21,6 +21,9 @@ Settlement = Literal["prepaid", "invoice"]
 Unit = Literal["bytes", "ms", "messages", "credits"]
 Action = Literal["upgrade", "downgrade", "change-volume", "buy-addon", "refill", "cancel", "request-quote"]
 
+#: What becomes of usage that no allowance covers in full: the tariff's price, or it is refused as a whole.
+Overage = Literal["charged", "refused"]
+
 #: How a refill is paid: from the wallet above (a company's from its organisation's), by card, or by invoice.
 Method = Literal["parent", "card", "invoice"]
 
@@ -168,6 +171,7 @@ class Plan(msgspec.Struct, frozen=True):
     invoice_limit_nanos: int | None = None
     #: A depleted wallet stops the subscriber even where an allowance has something left.
     positive_balance: bool = False
+    overage: Overage = "charged"
     capacity: Capacity = Capacity()
     actions: frozenset[Action] = ACTIONS_OFFERED
     leaving: Leaving = Leaving()

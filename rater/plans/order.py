@@ -15,7 +15,7 @@ from rater.plans.model import AddOn, Plan, Refill
 from rater.plans.proration import to_minor_nanos
 
 #: "balance": what the wallet has available. Any other method is taken to pay the whole.
-Payment = Literal["balance", "card", "invoice"]
+Payment = Literal["balance", "card", "upi", "invoice"]
 
 
 class OrderLine(msgspec.Struct, frozen=True):

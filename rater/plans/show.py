@@ -64,6 +64,8 @@ def _fees(plan: Plan) -> Iterator[Row]:
         yield "limit", "none" if limit is None else f"{_money(plan, limit)} open"
     elif plan.floor_nanos is not None:
         yield "floor", _money(plan, plan.floor_nanos)
+    if plan.overage == "refused":
+        yield "overage", "usage that no allowance covers in full is refused"
     if plan.positive_balance:
         yield "balance", "must be positive, whatever allowances have left"
 

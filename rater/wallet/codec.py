@@ -88,9 +88,9 @@ def _pack_group(
             befores.append(event.before)
             afters.append(b"")
         after_it, flag = event.after, 0
-        if (event.after or (event.counters and event.pool is not event.member)) and event.before != (
-            afters[member.place] or befores[member.place]
-        ):
+        # What is refused may be so because of the counters; if it is not, it does not matter what it was rated upon.
+        by_counters = (event.counters or event.refuse) and event.pool is not event.member
+        if (event.after or by_counters) and event.before != (afters[member.place] or befores[member.place]):
             # It was rated upon an event that is not in this call, so the states told do not follow from each other.
             after_it, flag, is_plain = b"", _UNCOUNTED, False
         if after_it:

@@ -14,14 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
 from schemas.checks import check, unix_ms
 from schemas.errors import UsageError
-from schemas.usage import Direction, Usage
+from schemas.fates import Reason
+from schemas.usage import Direction, Service, Usage
 
 DATA, SMS = 5, 6
 BYTES_PER_MB: Final = Decimal(1_000_000)
@@ -77,6 +78,7 @@ class Record(msgspec.Struct, gc=False):
     operator: Operator | None = None
     session_id: str | None = None
     ipcan_session_id: str | None = None
+    row_error: Any = None
 
 
 class Row(msgspec.Struct, gc=False):
@@ -95,6 +97,7 @@ class Row(msgspec.Struct, gc=False):
     country_mcc: str | None = None
     operator_mncs: str | None = None
     session_id: str | None = None
+    row_error: Any = None
 
 
 @dataclass(frozen=True)
@@ -118,87 +121,91 @@ _ROW_NAMES: Final = {
     "traffic": "traffic_type_id", "tx": "volume_tx", "rx": "volume_rx",
 }  # fmt: skip
 
+_NO_SIM: Final = Sim()
+_NO_OPERATOR: Final = Operator()
+
 _decode_record: Final = msgspec.json.Decoder(Record).decode
 _decode_row: Final = msgspec.json.Decoder(Row).decode
 
 
 def decode_record(raw: bytes, tenant: str, source: str, dialect: Dialect) -> Usage:
     """Decode one JSON object. `source` defaults to the platform's name."""
-    return _usage(_decode_record(raw), tenant, source or dialect.source, dialect.sms_sent, _RECORD_NAMES)
+    record = _decode_record(raw)
+    if record.row_error:
+        raise UsageError("row", str(record.row_error)[:200], Reason.MALFORMED)
+    sim, operator, volume = record.sim or _NO_SIM, record.operator or _NO_OPERATOR, record.volume
+    country = operator.country
+    # By place: by name it takes four times as long.
+    return _usage(
+        tenant, source or dialect.source, str(record.id), record.traffic_type.id, record.start_timestamp,
+        record.end_timestamp, volume.total, volume.tx, volume.rx, sim.iccid, record.imsi, sim.msisdn,
+        record.session_id or record.ipcan_session_id, country.mcc if country else None, operator.mnc,
+        dialect.sms_sent, _RECORD_NAMES,
+    )  # fmt: skip
 
 
 def decode_row(raw: bytes, tenant: str, source: str, dialect: Dialect) -> Usage:
     """Decode one row of a CSV file."""
     row = _decode_row(raw)
+    if row.row_error:
+        raise UsageError("row", str(row.row_error)[:200], Reason.MALFORMED)
     if row.traffic_type_id not in ("5", "6"):
         raise UsageError("traffic_type_id", f"{ascii(row.traffic_type_id)[:40]} is neither 5 (data) nor 6 (SMS)")
-    record = Record(
-        id=row.id,
-        traffic_type=TrafficType(int(row.traffic_type_id)),
-        start_timestamp=row.event_start_timestamp,
-        end_timestamp=row.event_stop_timestamp,
-        volume=Volume(row.volume, row.volume_tx, row.volume_rx),
-        sim=Sim(row.iccid, row.msisdn_msisdn),
-        imsi=row.imsi,
-        operator=Operator(row.operator_mncs, Country(row.country_mcc)),
-        session_id=row.session_id,
-    )
-    return _usage(record, tenant, source or dialect.source, dialect.sms_sent, _ROW_NAMES)
+    return _usage(
+        tenant, source or dialect.source, row.id, int(row.traffic_type_id), row.event_start_timestamp,
+        row.event_stop_timestamp, row.volume, row.volume_tx, row.volume_rx, row.iccid, row.imsi, row.msisdn_msisdn,
+        row.session_id, row.country_mcc, row.operator_mncs, dialect.sms_sent, _ROW_NAMES,
+    )  # fmt: skip
 
 
-def _usage(record: Record, tenant: str, source: str, sms_sent: str, names: Mapping[str, str]) -> Usage:
-    id_ = str(record.id)
-    sim, operator, traffic = record.sim, record.operator, record.traffic_type.id
-    country = operator.country if operator else None
-    mcc = (country.mcc if country else None) or None
-    msisdn = sim.msisdn if sim else None
+def _usage(
+    tenant: str, source: str, id_: str, traffic: int, start: datetime, end: datetime, total: Decimal,
+    tx: Decimal | None, rx: Decimal | None, iccid: str | None, imsi: str | None, msisdn: str | None,
+    session_id: str | None, mcc: str | None, mnc: str | None, sms_sent: str, names: Mapping[str, str],
+) -> Usage:  # fmt: skip
+    """The event; an empty text is none."""
     volume_bytes = message_count = kind = None
+    service: Service = "data"
     direction: Direction = "outgoing"
     try:
         if traffic == DATA:
-            volume_bytes = exact_bytes(record.volume.total, names)
+            volume_bytes = exact_bytes(total, names)
         elif traffic == SMS:
-            kind = "sms"
-            message_count, direction = _messages(record.volume, sms_sent, names)
+            service, kind = "message", "sms"
+            message_count, direction = _messages(total, tx, rx, sms_sent, names)
         else:
             raise UsageError(names["traffic"], f"{traffic} is neither 5 (data) nor 6 (SMS)")
     except UsageError as error:
         error.identity = (tenant, source, id_)
         raise
     usage = Usage(
-        tenant=tenant,
-        source=source,
-        id=id_,
-        service="data" if traffic == DATA else "message",
-        start_ms=_ms(record.start_timestamp),
-        end_ms=_ms(record.end_timestamp),
-        kind=kind,
-        direction=direction,
-        iccid=(sim.iccid if sim else None) or None,
-        imsi=record.imsi or None,
-        msisdn=msisdn if not msisdn or msisdn[0] == "+" else f"+{msisdn}",
-        session_id=record.session_id or record.ipcan_session_id or None,
-        mcc=mcc,
-        mnc=_one_network(operator.mnc) if operator and mcc else None,
-        volume_bytes=volume_bytes,
-        message_count=message_count,
-    )
+        tenant, source, id_, service, _ms(start), _ms(end), kind, direction, None, iccid or None, imsi or None,
+        msisdn if not msisdn or msisdn[0] == "+" else f"+{msisdn}", session_id or None, False, mcc or None,
+        _one_network(mnc) if mcc else None, None, None, None, volume_bytes, None, message_count,
+    )  # fmt: skip
     return check(usage, names)
 
 
 def exact_bytes(megabytes: Decimal, names: Mapping[str, str] = _RECORD_NAMES) -> int:
     """Whole bytes of a volume in MB, exactly: Decimal("0.219933") is 219933."""
+    wrong = "from 0 to 2^53"
     try:
         if 0 <= megabytes <= _VOLUME_MAX:
-            return int(_EXACT.to_integral_exact(_EXACT.multiply(megabytes, BYTES_PER_MB)))
-    except ArithmeticError as error:
-        raise UsageError(names["volume_bytes"], f"{_shown(megabytes)} MB is not a whole number of bytes") from error
-    raise UsageError(names["volume_bytes"], f"{_shown(megabytes)} MB is not from 0 to 2^53 bytes")
+            number = _EXACT.multiply(megabytes, BYTES_PER_MB)
+            whole = int(number)
+            if whole == number:
+                return whole
+            wrong = "a whole number of"
+    except ArithmeticError:  # not a number, or of more digits than anybody means
+        wrong = "a whole number of"
+    raise UsageError(names["volume_bytes"], f"{_shown(megabytes)} MB is not {wrong} bytes")
 
 
-def _messages(volume: Volume, sms_sent: str, names: Mapping[str, str]) -> tuple[int, Direction]:
-    total = _count(volume.total, names["message_count"])
-    sent, received = (volume.tx, volume.rx) if sms_sent == "tx" else (volume.rx, volume.tx)
+def _messages(
+    volume: Decimal, tx: Decimal | None, rx: Decimal | None, sms_sent: str, names: Mapping[str, str]
+) -> tuple[int, Direction]:  # fmt: skip
+    total = _count(volume, names["message_count"])
+    sent, received = (tx, rx) if sms_sent == "tx" else (rx, tx)
     sms_received = "rx" if sms_sent == "tx" else "tx"
     sent_count = _count(sent, names[sms_sent]) if sent is not None else 0
     received_count = _count(received, names[sms_received]) if received is not None else 0

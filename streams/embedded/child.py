@@ -16,7 +16,8 @@ from pathlib import Path
 
 from rater.errors import PartsError
 
-#: A server that is still reading its data is given this long without progress to be seen.
+#: A server that is still reading its data is given this long without progress to be seen. Ten million wallets are read
+#: for some minutes.
 START_SECONDS = 30.0
 #: Closing means writing and syncing what is in memory.
 STOP_SECONDS = 60.0
@@ -75,13 +76,20 @@ class Child:
         lock = self._take_lock()
         if lock is not None:
             self._spawn(lock)
-        deadline = time.monotonic() + START_SECONDS
+        seen, deadline = None, time.monotonic() + START_SECONDS
         while not self._is_ready():
             if not self.is_running():
                 raise PartsError(f"{self.name} ended while starting; {self.log} says: {self._log_tail()}")
+            progress = self.progress()
+            if progress != seen:
+                seen, deadline = progress, time.monotonic() + START_SECONDS
             if time.monotonic() > deadline:
                 raise PartsError(f"{self.name} (process {self.pid}) does not answer; see {self.log}")
             time.sleep(POLL_SECONDS)
+
+    def progress(self) -> object:
+        """What changes while a server reads its data before it answers; None where it does not say."""
+        return None
 
     def stop(self) -> None:
         """Ask the server to stop in order (SIGTERM) and return once it is gone.

@@ -46,3 +46,11 @@ class Valkey(Child):
                 return bool(client.ping())
         except (redis.ConnectionError, redis.exceptions.BusyLoadingError):
             return False
+
+    def progress(self) -> object:
+        """How much of the append-only file is read."""
+        try:
+            with redis.Redis(unix_socket_path=str(self._socket)) as client:
+                return client.info("persistence").get("loading_loaded_bytes")
+        except redis.ConnectionError:
+            return None

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from rater.accounts.book import step_of
-from rater.accounts.changes import Change, Details, GiveRole, TakeRole, Transfer
+from rater.accounts.changes import Change, Details, GiveRole, PaymentDetails, TakeRole, Transfer
 from rater.accounts.closing import close as close_account
 from rater.accounts.model import Account, Step
 from rater.accounts.roles import ROLES, refusal, role_in
@@ -28,6 +28,7 @@ from streams.http.forms_accounts import (
     AccountWalletOut,
     NewAccount,
     OwnerForm,
+    PaymentDetailsForm,
     RoleForm,
     RolesOut,
     WalletNames,
@@ -101,6 +102,14 @@ async def close(call: Call[NoForm]) -> AccountOut:
     )  # fmt: skip
     closed, known = await _told(closing)
     return account_out(closed, repeated=known)
+
+
+async def payment_details(call: Call[PaymentDetailsForm]) -> AccountOut:
+    """Say whether payment details are there; who would be billed does not say so by hand."""
+    await _reach(call, call.path["account"])
+    if not call.actor.is_operator:
+        raise Problem("not-allowed", "only the operator may say whether payment details are there", "account")
+    return await _change(call, PaymentDetails(call.form.present))
 
 
 async def roles(call: Call[NoForm]) -> RolesOut:
@@ -258,6 +267,10 @@ ENDPOINTS = (
     Endpoint(
         method="PUT", path=f"{_ONE}/owner", handler=transfer, scope="manage", keyed=True, problems=(404,),
         summary="Give an account another owner; the old one becomes a manager", form=OwnerForm, answer=AccountOut,
+    ),
+    Endpoint(
+        method="PUT", path=f"{_ONE}/payment-details", handler=payment_details, scope="manage", keyed=True, roles=(),
+        summary="Say whether payment details are there", form=PaymentDetailsForm, answer=AccountOut, problems=(404,),
     ),
     Endpoint(
         method="GET", path=f"{_ONE}/wallets", handler=wallets, scope="read", query=PageQuery, problems=(404,),

@@ -43,6 +43,12 @@ class AccountChange(Form, frozen=True):
     country: Country | None = None
 
 
+class PaymentDetailsForm(Form, frozen=True):
+    """Whether a means of payment is there, as who keeps it says: a mandate, a billing address, a card."""
+
+    present: bool
+
+
 class RoleForm(Form, frozen=True):
     """What a person becomes."""
 

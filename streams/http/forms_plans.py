@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from rater.plans.calendar import PeriodBy
-from rater.plans.model import Action, Kind, Method, Settlement, Unit
+from rater.plans.model import Action, Kind, Method, Overage, Settlement, Unit
 from rater.plans.proration import Proration
 from rater.plans.terms import Renewal, Role, When
 from schemas.usage import Service
@@ -214,6 +214,7 @@ class PlanVersion(msgspec.Struct):
     addons: list[AddOnOut]
     floor: Money | None
     positive_balance: bool
+    overage: Overage
     invoice_limit: Money | None
     entitlements: EntitlementsOut
     actions: list[Action]

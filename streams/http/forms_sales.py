@@ -1,4 +1,4 @@
-"""What calculator, order preview and estimate take and answer. Nothing here changes anything."""
+"""What calculator and estimate take and answer. Nothing here changes anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Meta
 
 from rater.geo.codes import COUNTRIES
-from rater.plans.order import Payment
 from schemas.usage import Direction, Service
 from streams.http.forms import Form, Money, Name
 from streams.http.forms_plans import Exact, MatchOut
@@ -75,64 +74,6 @@ class Calculation(msgspec.Struct):
     lines: list[CalculatorLine]
 
 
-class OrderItem(Form, frozen=True):
-    """One thing of a plan: itself, at a volume if it has a scale; or an add-on of it; or a refill offer of it."""
-
-    plan: Name
-    volume: Volume | None = None
-    addon: Text = ""
-    refill: Text = ""
-    count: Annotated[int, Meta(ge=1, le=1000)] = 1
-
-
-class OrderForm(Form, frozen=True):
-    """What is ordered, for which wallet, billed where, and how it shall be paid."""
-
-    wallet: Name
-    items: Annotated[list[OrderItem], Meta(min_length=1, max_length=50)]
-    billing_country: Country
-    payment: Payment = "balance"
-
-
-class OrderLineOut(msgspec.Struct):
-    """A line of an order, net. `item` is its place in the request; `note` says what else there is to know."""
-
-    item: int
-    name: str
-    net: Money
-    note: str
-
-
-class OrderRefusal(msgspec.Struct):
-    """What stands in the way, and of which item ("/items/0"); empty of the order as a whole."""
-
-    reason: Literal["insufficient_balance", "not_offered", "quote_only", "not_payable"]
-    detail: str
-    field: str
-
-
-class OrderPreviewOut(msgspec.Struct):
-    """An order as it would be charged now. Nothing was charged and nothing is kept."""
-
-    wallet: str
-    currency: str
-    lines: list[OrderLineOut]
-    net: Money
-    vat_country: str
-    vat_percent: Percent
-    vat: Money
-    total: Money
-    payment: Payment
-    balance: Money
-    balance_after: Money
-    available: Money
-    available_after: Money
-    #: By how much the wallet is short of the total, whoever pays.
-    short: Money
-    refused: bool
-    refusals: list[OrderRefusal]
-
-
 class EstimateForm(Form, frozen=True):
     """Whose past usage (exactly one of the three), and the plan it is rated with.
 
@@ -163,7 +104,7 @@ class EstimateMonth(msgspec.Struct):
 class Unpriced(msgspec.Struct):
     """Usage that the plan has no price for, by sort. `detail` is that of one of the events."""
 
-    reason: Literal["no_rate", "region_blocked", "not_entitled"]
+    reason: Literal["no_rate", "region_blocked", "not_entitled", "allowance_used_up"]
     service: str
     kind: str
     country: str

@@ -11,9 +11,10 @@ from msgspec import Meta
 from rater.plans.account import Direction
 from rater.plans.account import Reason as ChangeReason
 from rater.plans.life import Status
+from rater.plans.model import Action
 from streams.http.forms import Form, Money, Name
-from streams.http.forms_plans import CapacityOut, Exact
-from streams.http.forms_sales import Volume
+from streams.http.forms_plans import CapacityOut, Exact, PlanVersion
+from streams.http.forms_sales import Estimate, Volume
 
 #: Voice is told in minutes.
 UnitOut = Literal["bytes", "min", "messages", "credits"]
@@ -84,6 +85,8 @@ class SubscriptionOut(msgspec.Struct):
     valid_until: datetime | None
     capacity: CapacityOut
     addons: list[BoughtOut]
+    #: What its plan offers; another action is refused.
+    actions: list[Action]
     planned: PlannedOut | None
     #: By a change: what it charged (negative: gave back), and whether it was made before.
     charged: Money = "0.00"
@@ -97,6 +100,13 @@ class ChangeForm(Form, frozen=True):
     volume: Volume | None = None
     #: What the preview said is charged now; where that is not so any more, nothing is changed.
     expected: Annotated[str, Meta(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,9})?$", examples=["6.00"])] | None = None
+
+
+class ChangePreviewForm(ChangeForm, frozen=True):
+    """The same, with an estimate from real usage if it is asked for."""
+
+    #: So many whole months before this one, rated with the new plan.
+    estimate_months: Annotated[int, Meta(ge=1, le=12)] | None = None
 
 
 class LeftOut(msgspec.Struct):
@@ -139,6 +149,10 @@ class ChangePreviewOut(msgspec.Struct):
     granted: list[LeftOut]
     capacity: CapacityOut
     refusals: list[ChangeRefusal]
+    #: The new plan's terms.
+    terms: PlanVersion
+    #: What the SIM's real usage would have cost by it, if that was asked for and is not too much to rate at once.
+    estimate: Estimate | None = None
 
 
 class AddOnForm(Form, frozen=True):

@@ -1,176 +1,205 @@
-"""`POST /v1/orders/preview`: what an order costs before it is confirmed, and whether it can be paid so. Only reads.
+"""Orders over HTTP: what one costs before it is confirmed, ordered and paid in one, looked at; quotes asked for.
 
-49.00 billed to Germany: VAT 9.31, total 58.31; with 58.30 available it is short by 0.01, and refused unless a card or
-an invoice pays. A plan is taken as ordered now by itself: its first fee may be a share of a period's, and is not due
-yet where it waits for the first usage. What a change from another plan costs is told by the preview of that change.
+The Idempotency-Key is the order's id. What stands in the way of an order refuses it before anything is kept, as its
+preview says it. What is in the way only later, once it is paid, fails the order, and the money stays in the wallet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fractions import Fraction
+from typing import Any
 
 import msgspec
 
-from rater.errors import CatalogueError
-from rater.geo.codes import is_country
-from rater.plans.calendar import local
-from rater.plans.due import billing_periods, period_fee
-from rater.plans.model import Plan
-from rater.plans.order import OrderLine, OrderPreview, addon_lines, plan_lines, preview_order, refill_lines
-from rater.rating.explain import number_text
-from rater.wallet.store import WalletState
-from streams.http.endpoint import Call, Endpoint
-from streams.http.forms import money
-from streams.http.forms_sales import OrderForm, OrderItem, OrderLineOut, OrderPreviewOut, OrderRefusal
-from streams.http.plans import check_volume, plan_in_force
+from rater.accounts.roles import ROLES
+from rater.orders.model import Asker, Item, Order
+from streams.http.endpoint import Call, Endpoint, NoForm
+from streams.http.forms import instant, money
+from streams.http.forms_orders import (
+    NewOrder,
+    OrderLineOut,
+    OrderList,
+    OrderOut,
+    OrderPreviewOut,
+    OrderRefusal,
+    OrdersQuery,
+    PreviewForm,
+    QuoteRequest,
+    SimItemOut,
+)
+from streams.http.order_pricing import quote_wallet
+from streams.http.paging import cursor_of, place_of
+from streams.http.plans import plan_in_force
 from streams.http.problems import Problem
-from streams.http.wallets import find
+from streams.http.sim_orders import check_expected, quote_sim
+from streams.http.sims import find_sim
+from streams.http.subscriptions import asker, subject_of
+
+_encode = msgspec.json.Encoder().encode
+_order = msgspec.json.Decoder(Order).decode
 
 
-class Priced(msgspec.Struct):
-    """An item's lines, and what stands in its way."""
-
-    lines: tuple[OrderLine, ...]
-    note: str
-    refusals: list[OrderRefusal]
-
-
-async def preview(call: Call[OrderForm]) -> OrderPreviewOut:
+async def preview(call: Call[PreviewForm]) -> OrderPreviewOut:
     """Add an order up."""
     form = call.form
-    wallet = await find(call, form.wallet)
-    plans = [plan_in_force(call, item.plan, f"/items/{index}/plan") for index, item in enumerate(form.items)]
-    for index, plan in enumerate(plans):
-        _check_currency(call, plan, wallet, f"/items/{index}/plan")
-    priced = [_priced(call, form, index, plan) for index, plan in enumerate(plans)]
-    percent = _vat(call, plans[0].zone)
-    available_nanos = wallet.balance_nanos - wallet.floor_nanos
-    lines = [line for item in priced for line in item.lines]
-    order = preview_order(lines, wallet.currency, percent, available_nanos, form.payment)
-    return _shown(wallet, form, order, priced)
+    if form.sim or form.item is not None:
+        if form.wallet or form.items is not None:
+            raise Problem("invalid", "an order is for a SIM, or for a wallet: take one out", "wallet")
+        if not form.sim:
+            raise Problem("invalid", "say for which SIM", "sim")
+        if form.item is None:
+            raise Problem("invalid", "say what is ordered", "item")
+        return (await quote_sim(call, form, form.item)).shown(form.billing_country)
+    if not form.wallet:
+        raise Problem("invalid", "say for which SIM, or for which wallet", "wallet")
+    if form.items is None:
+        raise Problem("invalid", "say what is ordered", "items")
+    return await quote_wallet(call)
 
 
-def _check_currency(call: Call[OrderForm], plan: Plan, wallet: WalletState, field: str) -> None:
-    currency = plan.currency or call.desk.engine.catalogue.tariff(plan.tariff).currency
-    if currency != wallet.currency:
-        raise Problem("conflict", f"it is sold in {currency}, the wallet is kept in {wallet.currency}", field)
+async def order(call: Call[NewOrder]) -> OrderOut:
+    """Order, pay, and make it at once if that is possible."""
+    _check_id(call)
+    known = await call.desk.engine.orders.desk.get(call.tenant, call.idempotency_key)
+    return await _start(call, known or await _new(call))
 
 
-def _vat(call: Call[OrderForm], zone: str) -> Fraction:
-    """The rate of the billing country today, by the clock of the seller's zone."""
-    country = call.form.billing_country
-    if not is_country(country):
-        raise Problem("invalid", f'"{country}" is no ISO 3166-1 alpha-2 country', "billing_country")
-    try:
-        return call.desk.engine.catalogue.vat.percent(country, local(zone, call.desk.now_ms).date())
-    except CatalogueError as error:
-        raise Problem("invalid", str(error), "billing_country") from error
+async def request_quote(call: Call[QuoteRequest]) -> OrderOut:
+    """Ask for a quote: it is written down and told, and nothing is charged."""
+    _check_id(call)
+    form = call.form
+    subject = subject_of(call, await find_sim(call, form.sim))
+    plan = plan_in_force(call, form.plan, "plan")
+    if "request-quote" not in plan.actions:
+        raise Problem("conflict", f"plan {plan.name} does not offer request-quote", "plan")
+    role, owner, has_details = await asker(call, subject)
+    wanted = Order(
+        tenant=call.tenant,
+        id=call.idempotency_key,
+        account=await call.account_of(subject.assignment),
+        wallet=subject.wallet.name,
+        sim=subject.subscriber.id,
+        item=Item(plan.name),
+        asker=Asker(role, owner, has_details),
+        created_ms=call.desk.now_ms,
+        currency=subject.assignment.currency,
+        effective_ms=call.desk.now_ms,
+        status="requested",
+        note=form.note,
+    )
+    return await _start(call, wanted)
 
 
-def _priced(call: Call[OrderForm], form: OrderForm, index: int, plan: Plan) -> Priced:
-    item, at = form.items[index], f"/items/{index}"
-    if item.addon and item.refill:
-        raise Problem("invalid", "an item is an add-on or a refill offer; write two items", f"{at}/refill")
-    if item.addon or item.refill:
-        if item.volume is not None:
-            raise Problem("invalid", "only a plan itself is ordered at a volume", f"{at}/volume")
-        return _priced_addon(plan, item, at) if item.addon else _priced_refill(plan, item, form, at)
-    if item.count != 1:
-        raise Problem("invalid", "a plan is ordered once", f"{at}/count")
-    if not plan.joining.quote_only:
-        check_volume(plan, item.volume, f"{at}/volume")
-    return _priced_plan(plan, item, at, call.desk.now_ms)
+async def show(call: Call[NoForm]) -> OrderOut:
+    """One order."""
+    name = call.path["order"]
+    found = await call.desk.engine.orders.desk.get(call.tenant, name)
+    if found is None or found.id != name:
+        raise Problem("not-found", f"{call.tenant} has no order {name}")
+    if call.is_bound:
+        account = await call.desk.reach.account_of(call.tenant, found.wallet)
+        await call.check_account(account, f"order {name}")
+    return _shown(found)
 
 
-def _priced_plan(plan: Plan, item: OrderItem, at: str, now_ms: int) -> Priced:
-    periods = billing_periods(plan, plan.zone, now_ms, None)
-    due = period_fee(plan, periods, 0, now_ms, None, item.volume) if periods else None
-    whole = plan.fee_nanos(item.volume)
-    note = ""
-    if due is None or due.at_ms > now_ms:
-        note = f"{money(whole)} a period, from the first usage or a later date on" if whole else ""
-        lines = plan_lines(plan, 0)
-    else:
-        note = f"{money(whole)} a period" + (", shared by the days" if due.amount_nanos != whole else "")
-        lines = plan_lines(plan, due.amount_nanos)
-    refusals = []
-    if plan.joining.quote_only:
-        refusals.append(OrderRefusal("quote_only", f"plan {plan.name} is offered by quote only; ask for one", at))
-    return Priced(lines, note, refusals)
+async def orders(call: Call[NoForm]) -> OrderList:
+    """The orders of a SIM."""
+    query: OrdersQuery = call.query
+    if not query.sim:
+        raise Problem("invalid", "say whose orders", "sim")
+    sim = await find_sim(call, query.sim)
+    before = place_of(query.cursor, str) or ""
+    found, after = await call.desk.engine.orders.desk.page(call.tenant, sim.id, query.limit, before)
+    return OrderList([_shown(one) for one in found], cursor_of(after) if after else "")
 
 
-def _priced_addon(plan: Plan, item: OrderItem, at: str) -> Priced:
-    addon = next((addon for addon in plan.addons if addon.name == item.addon), None)
-    if addon is None:
-        raise Problem("not-found", f"plan {plan.name} has no add-on {item.addon}", f"{at}/addon")
-    note = f"{money(addon.price_nanos)} a period" if addon.recurring else ""
-    return Priced(_times(addon_lines(addon), item.count), note, list(_offered(plan, "buy-addon", at)))
+async def _new(call: Call[NewOrder]) -> Order:
+    """The order at its present figures, if nothing stands in its way."""
+    quoted = await quote_sim(call, call.form, call.form.item)
+    check_expected(call.form, quoted.figures)
+    refusals = quoted.shown(call.form.billing_country).refusals
+    if refusals:
+        raise _refused(refusals)
+    return quoted.order(call, await call.account_of(quoted.subject.assignment))
 
 
-def _priced_refill(plan: Plan, item: OrderItem, form: OrderForm, at: str) -> Priced:
-    refill = next((refill for refill in plan.refills if refill.name == item.refill), None)
-    if refill is None:
-        raise Problem("not-found", f"plan {plan.name} has no refill offer {item.refill}", f"{at}/refill")
-    refusals = list(_offered(plan, "refill", at))
-    if form.payment not in refill.paid_by:
-        ways = " or ".join(sorted(refill.paid_by))
-        detail = f"refill {refill.name} is paid by {ways}, not by {form.payment}"
-        refusals.append(OrderRefusal("not_payable", detail, at))
-    note = f"the wallet is given {money(refill.balance_nanos * item.count)}"
-    return Priced(_times(refill_lines(refill), item.count), note, refusals)
+def _refused(refusals: list[OrderRefusal]) -> Problem:
+    first = refusals[0]
+    detail = "; ".join(dict.fromkeys(refusal.detail for refusal in refusals))
+    kind = "not-allowed" if first.reason == "not_allowed" else "conflict"
+    return Problem(kind, detail, first.field or "payment")
 
 
-def _times(lines: tuple[OrderLine, ...], count: int) -> tuple[OrderLine, ...]:
-    return tuple(OrderLine(line.name, line.net_nanos * count) for line in lines)
+def _check_id(call: Call[Any]) -> None:
+    if "/" in call.idempotency_key:
+        raise Problem("invalid", "it is the order's id and stands in addresses: write it without a slash",
+                      "Idempotency-Key")  # fmt: skip
 
 
-def _offered(plan: Plan, action: str, at: str) -> Iterator[OrderRefusal]:
-    if action not in plan.actions:
-        yield OrderRefusal("not_offered", f"plan {plan.name} does not offer {action}", at)
+async def _start(call: Call[Any], wanted: Order) -> OrderOut:
+    """Take the order that the key was first used for."""
+    desk = call.desk.engine.orders.desk
+    plan, _ = await call.desk.claims.claim(
+        call.tenant, call.idempotency_key, call.subject, call.form, _encode(wanted)
+    )  # fmt: skip
+    taken, is_new = await desk.start(_order(plan))
+    payment = await desk.payment_of(taken) if taken.status == "pending" else None
+    answer = _shown(taken)
+    answer.client_secret = payment.client_secret if payment is not None else ""
+    answer.repeated = not is_new
+    return answer
 
 
-def _shown(wallet: WalletState, form: OrderForm, order: OrderPreview, priced: list[Priced]) -> OrderPreviewOut:
-    lines = [
-        OrderLineOut(index, line.name, money(line.net_nanos), "" if number else item.note)
-        for index, item in enumerate(priced)
-        for number, line in enumerate(item.lines)
-    ]
-    refusals = [refusal for item in priced for refusal in item.refusals]
-    if order.is_refused:
-        short, held = money(order.short_nanos), money(order.available_nanos)
-        detail = f"{wallet.wallet} has {held} available and is short by {short}; pay by card or by invoice, or refill"
-        refusals.append(OrderRefusal("insufficient_balance", detail, ""))
-    after_nanos = order.available_after_nanos if not refusals else order.available_nanos
-    return OrderPreviewOut(
-        wallet=wallet.wallet,
-        currency=order.currency,
-        lines=lines,
-        net=money(order.net_nanos),
-        vat_country=form.billing_country,
-        vat_percent=number_text(order.vat_percent),
-        vat=money(order.vat_nanos),
-        total=money(order.total_nanos),
-        payment=order.payment,
-        balance=money(wallet.balance_nanos),
-        balance_after=money(after_nanos + wallet.floor_nanos),
-        available=money(order.available_nanos),
-        available_after=money(after_nanos),
-        short=money(order.short_nanos),
-        refused=bool(refusals),
-        refusals=refusals,
+def _shown(found: Order) -> OrderOut:
+    before_nanos = found.balance_before_nanos
+    after_nanos = None if before_nanos is None else before_nanos - found.charged_nanos
+    is_failed = found.status == "failed"
+    return OrderOut(
+        order=found.id,
+        sim=found.sim,
+        wallet=found.wallet,
+        item=SimItemOut(found.item.plan, found.item.volume, found.item.addon),
+        status=found.status,
+        reason=found.reason if is_failed else "",
+        detail=found.detail if is_failed else "",
+        currency=found.currency,
+        lines=[OrderLineOut(0, line.name, money(line.net_nanos)) for line in found.lines],
+        net=money(found.net_nanos),
+        vat_country=found.vat_country,
+        vat_percent=found.vat_percent,
+        vat=money(found.vat_nanos),
+        total=money(found.total_nanos),
+        payment=found.payment,
+        payment_id=found.payment_id,
+        charged=money(found.charged_nanos),
+        balance_before=None if before_nanos is None else money(before_nanos),
+        balance_after=None if after_nanos is None else money(after_nanos),
+        at=instant(found.effective_ms),
+        created_at=instant(found.created_ms),
+        note=found.note,
     )
 
 
 ENDPOINTS = (
     Endpoint(
-        method="POST",
-        path="/v1/orders/preview",
-        handler=preview,
-        scope="read",
+        method="POST", path="/v1/orders/preview", handler=preview, scope="read", form=PreviewForm,
         summary="What an order costs, with VAT, and whether it can be paid so; nothing is charged",
-        form=OrderForm,
-        answer=OrderPreviewOut,
-        problems=(404, 409),
+        answer=OrderPreviewOut, problems=(404, 409),
     ),
-)
+    Endpoint(
+        method="POST", path="/v1/orders", handler=order, scope="manage", keyed=True, status=201, form=NewOrder,
+        summary="Order a plan or an add-on for a SIM; the Idempotency-Key is the order's id", answer=OrderOut,
+        roles=ROLES, problems=(404,),
+    ),
+    Endpoint(
+        method="GET", path="/v1/orders", handler=orders, scope="read", query=OrdersQuery, answer=OrderList,
+        summary="The orders of a SIM, newest first", problems=(404,),
+    ),
+    Endpoint(
+        method="GET", path="/v1/orders/{order}", handler=show, scope="read", answer=OrderOut,
+        summary="An order as it stands", problems=(404,),
+    ),
+    Endpoint(
+        method="POST", path="/v1/quote-requests", handler=request_quote, scope="manage", keyed=True, status=201,
+        form=QuoteRequest, summary="Ask for a quote of a plan that has no price", answer=OrderOut, problems=(404,),
+    ),
+)  # fmt: skip

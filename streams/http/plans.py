@@ -101,6 +101,7 @@ def shown(call: Call[Any], plan: Plan) -> PlanVersion:
         addons=[_addon(addon) for addon in plan.addons],
         floor=None if floor_nanos is None else money(floor_nanos),
         positive_balance=plan.positive_balance,
+        overage=plan.overage,
         invoice_limit=None if limit_nanos is None else money(limit_nanos),
         entitlements=EntitlementsOut(sorted(plan.entitlements), capacity_out(plan.capacity)),
         actions=sorted(plan.actions),

@@ -14,6 +14,7 @@ from rater.plans.life.overview import AddOnState, Payment
 from rater.plans.model import Allowance, Unit
 from rater.rating.explain import number_text
 from streams.http.forms import instant, money
+from streams.http.forms_plans import PlanVersion
 from streams.http.forms_subscriptions import (
     BoughtOut,
     ChangePreviewOut,
@@ -55,12 +56,15 @@ def shown(subject: Subject, subscription: Subscription, view: View) -> Subscript
         valid_until=None if found.valid_until_ms is None else instant(found.valid_until_ms),
         capacity=capacity_out(found.capacity),
         addons=[_bought(addon) for addon in found.addons],
+        actions=sorted(view.plan(found.plan, at_ms).actions),
         planned=PlannedOut(planned.plan, planned.volume, instant(planned.when_ms)) if planned else None,
     )
 
 
-def shown_preview(subject: Subject, found: ChangePreview, subscription: Subscription, view: View) -> ChangePreviewOut:
-    """A change as it would be."""
+def shown_preview(
+    subject: Subject, found: ChangePreview, subscription: Subscription, view: View, terms: PlanVersion
+) -> ChangePreviewOut:
+    """A change as it would be, with the new plan's terms."""
     old, new = found.old, found.new
     allowances = {balance.id: balance.allowance for balance in balances(subscription, view)}
     return ChangePreviewOut(
@@ -88,6 +92,7 @@ def shown_preview(subject: Subject, found: ChangePreview, subscription: Subscrip
         ],
         capacity=capacity_out(found.capacity),
         refusals=[ChangeRefusal(refusal.reason, refusal.detail) for refusal in found.refusals],
+        terms=terms,
     )
 
 

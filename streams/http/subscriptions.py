@@ -31,15 +31,18 @@ from rater.plans.life import (
 from rater.plans.life.state import Step
 from rater.plans.terms import Role
 from streams.http.endpoint import Call, Endpoint, NoForm
+from streams.http.estimates import estimate_of
 from streams.http.forms import money
 from streams.http.forms_subscriptions import (
     AddOnForm,
     AutoPayForm,
     ChangeForm,
+    ChangePreviewForm,
     ChangePreviewOut,
     SubscriptionOut,
 )
 from streams.http.plans import check_volume, plan_in_force
+from streams.http.plans import shown as shown_plan
 from streams.http.problems import Problem, of_wallet
 from streams.http.show_subscription import shown, shown_preview
 from streams.http.sims import find_sim
@@ -50,16 +53,21 @@ FormT = TypeVar("FormT")
 async def show(call: Call[NoForm]) -> SubscriptionOut:
     """A subscription as it stands."""
     subject = await find(call)
-    subscription, view = await _present(call, subject)
+    subscription, view = await present(call, subject)
     return shown(subject, subscription, view)
 
 
-async def preview(call: Call[ChangeForm]) -> ChangePreviewOut:
+async def preview(call: Call[ChangePreviewForm]) -> ChangePreviewOut:
     """What a change would mean."""
-    subject = await find(call)
-    subscription, view = await _present(call, subject)
-    found = await _previewer(call, subject)
-    return shown_preview(subject, found(subscription, view), subscription, view)
+    subject, form = await find(call), call.form
+    subscription, view = await present(call, subject)
+    previewer = await _previewer(call, subject)
+    found = previewer(subscription, view)
+    answer = shown_preview(subject, found, subscription, view, shown_plan(call, found.new))
+    # Where the volume is wrong the preview says so, and there is nothing to estimate.
+    if form.estimate_months is not None and found.new.takes(form.volume):
+        answer.estimate = await estimate_of(call, subject.subscriber, found.new, form.volume, form.estimate_months)
+    return answer
 
 
 async def confirm(call: Call[ChangeForm]) -> SubscriptionOut:
@@ -156,7 +164,7 @@ async def asker(call: Call[Any], subject: Subject) -> tuple[Role, str, bool]:
     return ("owner" if call.actor.is_operator else "manager"), owner, has_details
 
 
-async def _previewer(call: Call[ChangeForm], subject: Subject) -> Callable[[Subscription, View], ChangePreview]:
+async def _previewer(call: Call[Any], subject: Subject) -> Callable[[Subscription, View], ChangePreview]:
     form, at_ms = call.form, subject.at_ms
     new = plan_in_force(call, form.plan, "plan")
     if not new.joining.quote_only:
@@ -176,7 +184,8 @@ def _check_refusals(found: ChangePreview) -> None:
         raise Problem(kind, refusal.detail, "plan")
 
 
-async def _present(call: Call[Any], subject: Subject) -> tuple[Subscription, View]:
+async def present(call: Call[Any], subject: Subject) -> tuple[Subscription, View]:
+    """The subscription after all that was due by now."""
     try:
         return await call.desk.engine.subscriptions.present(subject)
     except PlanError as error:
@@ -195,7 +204,7 @@ async def _make(call: Call[Any], subject: Subject, wanted: Callable[[Subscriptio
     except WalletError as error:
         raise of_wallet(error) from error
     call.desk.engine.publisher.wake()
-    subscription, view = await _present(call, subject)
+    subscription, view = await present(call, subject)
     answer = shown(subject, subscription, view)
     answer.charged, answer.repeated = money(decision.charged_nanos), decision.known
     return answer
@@ -209,7 +218,7 @@ ENDPOINTS = (
         summary="What a SIM has of its plan, after all that was due",
     ),
     Endpoint(
-        method="POST", path=f"{_ONE}/change/preview", handler=preview, scope="read", form=ChangeForm,
+        method="POST", path=f"{_ONE}/change/preview", handler=preview, scope="read", form=ChangePreviewForm,
         summary="What a change of plan would cost, forfeit and grant, and what stands in its way",
         answer=ChangePreviewOut, problems=(404, 409),
     ),

@@ -41,9 +41,9 @@ class Fleet:
         """Whether the wallet is nearly empty: at 5 %, the last of each twenty."""
         return (number + 1) * self.dry_ppm // MILLION > number * self.dry_ppm // MILLION
 
-    def forms(self, terms: Terms) -> Iterator[WalletForm]:
-        """The wallets and their SIMs, to be loaded."""
-        for number in range(self.wallets):
+    def forms(self, terms: Terms, start: int = 0) -> Iterator[WalletForm]:
+        """The wallets and their SIMs from a number on, to be loaded."""
+        for number in range(start, self.wallets):
             first = number * self.sims_per_wallet
             yield WalletForm(
                 tenant=self.tenant,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import struct
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ class Traffic:
         self._random, self._odd = _random(recipe, "draws"), _random(recipe, "odd")
         self._bodies = make_bodies(_random(recipe, "bodies"), recipe.mix, recipe.countries)
         self._homes = make_homes(_random(recipe, "homes"), self._bodies)
-        self._weights = list(accumulate(rank**-recipe.skew for rank in range(1, recipe.fleet.wallets + 1)))
+        # An array: as objects, the weights of ten million wallets would take 320 MB.
+        self._weights = array("d", accumulate(rank**-recipe.skew for rank in range(1, recipe.fleet.wallets + 1)))
         self._block = self._draw()
         self._made = 0
         self._seconds = Seconds()

@@ -32,9 +32,10 @@ class Theatre:
 
     def clock(self, instant: str) -> None:
         """Go on to an instant; what falls due on the way is done when this returns."""
-        self._rater("clock", "set", instant)
+        self.run("clock", "set", instant)
 
-    def _rater(self, *arguments: str) -> str:
+    def run(self, *arguments: str) -> str:
+        """A command on the same data; what it printed."""
         settings = self.served.settings
         done = subprocess.run(
             [sys.executable, "-m", "rater.cli", "--data", settings.engine.data, *arguments],

@@ -11,7 +11,8 @@ def needs_step(sub: Subscription, at_ms: int) -> bool:
     due_ms = sub.due_ms
     if due_ms is not None and due_ms <= at_ms:
         return True
-    return sub.first_usage_ms is None and sub.status == "active" and at_ms >= sub.assigned_ms
+    # Who had no plan before has used this one, though its usage be a moment older than the subscription.
+    return sub.first_usage_ms is None and sub.status == "active" and (at_ms >= sub.assigned_ms or not sub.past)
 
 
 def plan_at(sub: Subscription, at_ms: int) -> str:

@@ -20,6 +20,7 @@ from rater.plans.model import (
     Allowance,
     Capacity,
     Kind,
+    Overage,
     Plan,
     Settlement,
 )
@@ -172,6 +173,7 @@ def _version(section: Section, head: _Head) -> Plan:
         floor_nanos=section.money("floor", signed=True),
         invoice_limit_nanos=section.money("invoice_limit"),
         positive_balance=section.flag("positive_balance"),
+        overage=section.choice("overage", get_args(Overage), "charged"),
         capacity=capacity,
         actions=section.choices("actions", sorted(ACTIONS), ACTIONS_OFFERED),
         leaving=read_leaving(section.section("leaving", "leaving")),
@@ -213,6 +215,8 @@ def _check_version(section: Section, plan: Plan) -> None:
     _check_names(section, every)
     if plan.invoice_limit_nanos is not None and plan.settlement != "invoice":
         section.wrong("invoice_limit", '"invoice_limit" of a plan paid from a wallet; write "floor"')
+    if plan.overage == "refused" and not every:
+        section.wrong("overage", '"overage: refused" without an allowance refuses all usage; write one, or "charged"')
     if plan.leaving.migrate_to == plan.name and plan.name:
         section.wrong("leaving", f'the plan migrates to itself; write another "migrate_to" than "{plan.name}"')
 

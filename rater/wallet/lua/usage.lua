@@ -13,7 +13,7 @@ local PLACE, PLACE_BYTES = '<I2i8I5I4', 19
 local CHARGED, CHARGED_AT = '<I5I4I4', 11  -- and after it the assignment version the event was rated under
 
 local RATED, REFUSED = 0, 1
-local SUSPENDED, INSUFFICIENT, AMOUNT_LIMIT = 1, 4, 6
+local SUSPENDED, INSUFFICIENT, AMOUNT_LIMIT, USED_UP = 1, 4, 6, 7
 -- Flags of an event: the reason it is refused for by tariff or plan; it passes holds; it was rated without counting, so
 -- that it may not be charged; an allowance pays for some of it.
 local FREE, UNCOUNTED, ALLOWED = 256, 512, 1024
@@ -103,7 +103,7 @@ end
 local function pool_assumed(item, wallet)
   local pool = item.pool
   if not pool then return not wallet.pooled end
-  if item.pool_after and pool.expected ~= pool.upon then return false end
+  if (item.pool_after or item.refuse ~= 0) and pool.expected ~= pool.upon then return false end
   return wallet.pooled and terms_of(pool.expected) == terms_of(pool.upon)
 end
 
@@ -131,7 +131,8 @@ local function decide_usage(call, item)  -- answers a verdict, or nil if it has 
   local held = holds_for(wallet, member) ~= 0 or without(member.holds, PARENT) ~= 0
   if held and not item.free then return v end
   -- A refusal burns the id, so one that follows from the counters needs the right ones.
-  if item.refuse ~= 0 and item.refuse ~= AMOUNT_LIMIT then v.reason = item.refuse; return v end
+  local is_counted = item.refuse == AMOUNT_LIMIT or item.refuse == USED_UP
+  if item.refuse ~= 0 and not is_counted then v.reason = item.refuse; return v end
   if item.uncounted or not assumed(item, member) then return nil end
   if item.refuse ~= 0 then v.reason = item.refuse; return v end
   local au, an = sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn)

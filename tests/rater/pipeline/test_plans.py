@@ -9,6 +9,7 @@ import pytest
 
 from rater.catalogue import Catalogue
 from rater.directory import Assignment, Directory, Subscriber
+from rater.pipeline.batch import Batch
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.settle import Outputs
@@ -49,6 +50,17 @@ versions:
     recurring_fee: "5.00"
     billing: {starts: first-usage}
     allowances: [{name: data, quantity: 5 MB}]
+""",
+    "free-3": """
+plan: free-3
+currency: EUR
+zone: UTC
+versions:
+  - version: "1"
+    effective_from: "2026-01-01T00:00"
+    tariff: test-eur
+    overage: refused
+    allowances: [{name: messages, quantity: 3 messages}]
 """,
 }
 OCTOBER_MS = 1_790_812_800_000
@@ -187,6 +199,48 @@ async def test_who_was_loaded_without_a_date_begins_with_the_first_usage(bench: 
     assert await bench.balance_nanos("w") == 15_000_000_000
 
 
+def fates(outputs: Outputs) -> list[tuple[Fate, Reason]]:
+    return [(verdict.fate, verdict.reason) for verdict in outputs.verdicts]
+
+
+def messages(event_id: str, count: int = 1, **fields: Any) -> bytes:
+    return usage(event_id, volume_bytes=None, service="message", kind="sms", message_count=count, **fields)  # type: ignore[arg-type]
+
+
+USED_UP = Fate.REFUSED, Reason.ALLOWANCE_USED_UP
+TAKEN = Fate.RATED, Reason.NONE
+
+
+async def test_a_plan_may_refuse_what_its_allowance_does_not_cover_and_takes_nothing_then(bench: Planned) -> None:
+    """Three messages are free. A fourth is refused though there is money; so is one event that is more than is left."""
+    await bench.planned("10", "free-3")
+    pipeline = await bench.pipeline()
+    events = [messages("1", 2), messages("2", 2), messages("3"), messages("4")]
+    outputs = await pipeline.process(bench.batch(*events))
+    assert fates(outputs) == [TAKEN, USED_UP, TAKEN, USED_UP]
+    assert await bench.balance_nanos("w") == 10_000_000_000
+    refused = records(outputs, "refused")
+    assert [(one["reason"], one["amount_nanos"], one["charged_nanos"]) for one in refused] == [
+        ("allowance_used_up", 200_000_000, 0), ("allowance_used_up", 100_000_000, 0),
+    ]  # fmt: skip
+    again = await (await bench.pipeline()).process(bench.batch(messages("4"), start=9))
+    assert again.verdicts[0].fate is Fate.DUPLICATE
+
+
+async def test_a_worker_that_is_behind_refuses_nothing_by_what_it_believes(bench: Planned) -> None:
+    """One that takes the allowance for used up is told that a new period has granted it again, and the other way."""
+    await bench.planned("10", "free-3")
+    one, other = await bench.pipeline(), await bench.pipeline()
+    await one.process(bench.batch(messages("1", 3)))
+    assert fates(await other.process(bench.batch(messages("2"), start=1))) == [USED_UP]
+    december = {"start_time": "2026-12-01T10:00:00Z", "end_time": "2026-12-01T10:00:00Z"}
+    batch = bench.batch(messages("3", **december), start=2)
+    later = Batch(batch.events, NOW_MS + 31 * 86_400_000)
+    assert fates(await other.process(later)) == [TAKEN]
+    batch = bench.batch(messages("4", 2, **december), messages("5", **december), start=3)
+    assert fates(await one.process(Batch(batch.events, later.now_ms))) == [TAKEN, USED_UP]
+
+
 async def pooled(bench: Planned, balance: str, *sims: str) -> None:
     """A wallet whose pool has 5 MB for the SIMs, which are on pay as you go."""
     await bench.planned(balance, "pool-5", "line")
@@ -262,3 +316,14 @@ async def test_a_pools_own_line_uses_it_like_any_other(bench: Planned) -> None:
     ]
     again = await (await bench.pipeline()).process(bench.batch(*events))
     assert again.messages == outputs.messages
+
+
+async def test_usage_a_moment_older_than_the_subscription_is_its_first(bench: Planned) -> None:
+    """A SIM that was put on a plan "for ever" began when it was added; its usage may have been under way."""
+    await bench.planned("20", "fee-5", from_ms=0)
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    sim = await bench.directory.get("t", "sim-1")
+    assert sim is not None
+    await subscriptions.begin(subscriptions.subject(sim, NOW_MS))
+    await (await bench.pipeline()).process(bench.batch(usage("1")))
+    assert await bench.balance_nanos("w") == 14_000_000_000, "the fee, and a MB that is older than what was granted"

@@ -88,6 +88,15 @@ def test_an_allowance_is_used_before_money_and_anew_each_month():
     assert [(month.events, month.covered_events) for month in found.months] == [(1, 1), (2, 2)]
 
 
+def test_a_plan_that_refuses_overage_prices_nothing_beyond_its_allowance():
+    found = estimator("overage: refused\n    allowances: [{name: texts, quantity: 3 messages}]")
+    for count in (2, 2, 1, 1):
+        found.add(used("message", count))
+    assert found.unpriced_events == 2
+    (sort,) = found.unpriced
+    assert (sort.reason, found.unpriced[sort].quantity, found.months[1].covered_events) == ("allowance_used_up", 3, 2)
+
+
 def test_todays_prices_hold_for_all_of_the_past():
     """In September a message cost 0.50; the plan is sold at 0.10 now."""
     found = estimator()

@@ -49,6 +49,12 @@ class DyingRedis:
         pipeline.execute = lambda: self._step(execute)
         return pipeline
 
+    def scan_iter(self, *arguments: Any, **options: Any) -> Any:
+        """Reading; the dead read no more."""
+        if self._steps < 0:
+            raise Crash
+        return self._redis.scan_iter(*arguments, **options)
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._redis, name)
 

@@ -46,7 +46,7 @@ odd = st.one_of(
     [
         st.builds(usage, **(fields | {name: values}))
         for name, values in {
-            "refuse": st.sampled_from([Reason.REGION_BLOCKED, Reason.AMOUNT_LIMIT]),
+            "refuse": st.sampled_from([Reason.REGION_BLOCKED, Reason.AMOUNT_LIMIT, Reason.ALLOWANCE_USED_UP]),
             "free": st.just(True),
             "uncounted": st.just(True),
             "believed": st.sampled_from([{CARRY: 0}, {CARRY: 7}, {TIER: 3}]),

@@ -140,9 +140,10 @@ async def test_counters_advance_by_all_of_it_though_money_ran_out(wallets: Walle
     assert second.counters == (700, 70)
 
 
-async def test_a_refusal_that_follows_from_a_counter_needs_the_right_one(wallets: Wallets) -> None:
+@pytest.mark.parametrize("over", [Reason.AMOUNT_LIMIT, Reason.ALLOWANCE_USED_UP])
+async def test_a_refusal_that_follows_from_a_counter_needs_the_right_one(wallets: Wallets, over: Reason) -> None:
     await wallets.opened("10")
-    use, over = (("2026-11-01:c", 5),), Reason.AMOUNT_LIMIT
+    use = (("2026-11-01:c", 5),)
     await wallets.decide(usage("1", uses=use))
     (wrong,) = await wallets.apply(usage("1", "a", uses=use, refuse=over, believed={"2026-11-01:c": 7}))
     assert isinstance(wrong, Stale)

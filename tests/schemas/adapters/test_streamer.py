@@ -179,3 +179,19 @@ def test_a_source_can_be_given_for_a_second_feed_of_the_same_platform() -> None:
 
 def test_the_session_of_1nce_version_2_has_another_name() -> None:
     assert one("1nce", raw({**EMNIFY, "ipcan_session_id": "8ec7b8d0"})).session_id == "8ec7b8d0"
+
+
+@pytest.mark.parametrize("format", ["emnify", "auto"])
+@pytest.mark.parametrize("text", ["traffic_type_id", "row_error", "start_time", "specversion"])
+def test_a_name_that_reads_like_a_field_of_another_form_changes_nothing(format: str, text: str) -> None:
+    assert one(format, raw({**EMNIFY, "organisation": {"name": text}})) == one(format, raw(EMNIFY))
+    assert one(format, raw({**EMNIFY, "organisation": {text: "5"}})) == one(format, raw(EMNIFY))
+
+
+@pytest.mark.parametrize("format", ["emnify", "1nce", "auto"])
+def test_a_record_alone_is_decoded_as_one_among_others(format: str) -> None:
+    decode, event = decoder(format, "acme"), raw(EMNIFY)
+    assert [decode.record(event)] == decode(event)
+    assert decode.record(b"[" + event + b"]") is None
+    assert decode.record(raw({**EMNIFY, "imsi": "x"})) is None
+    assert decode.record(raw({**EMNIFY, "row_error": "cut short"})) is None

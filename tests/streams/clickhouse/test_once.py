@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.clickhouse import queries
-from streams.clickhouse.ids import IDS_MAX, lookup_ids
+from streams.clickhouse.ids import TEXT_BYTES_MAX, lookup_ids
 from streams.clickhouse.server import ClickHouse
 from streams.clickhouse.tables import TABLES
 from streams.clickhouse.writer import Writer
@@ -170,7 +170,8 @@ async def test_old_ids_are_found_with_their_fingerprint_and_no_others(clickhouse
 
 
 async def test_more_ids_than_one_query_holds_are_looked_up(clickhouse: ClickHouse) -> None:
-    ids = [f"{number:0100d}" for number in range(2 * IDS_MAX + 1)]
+    # Two bytes a letter, and each quote is written as two.
+    ids = [f"{number:090d}'éé" for number in range(TEXT_BYTES_MAX // 50)]
     await write(clickhouse, *(message(RATED, rated(event_id)) for event_id in ids[::2]))
     found = await lookup_ids(clickhouse, "acme", [("emnify", event_id) for event_id in ids])
     assert sorted(event_id for _, event_id in found) == ids[::2]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from rater.errors import PartsError
 from streams.embedded.chdb_client import ChdbClient
 from streams.embedded.child import Child
 from streams.embedded.parts import SOCKET_PATH_BYTES_MAX, EmbeddedParts
@@ -164,6 +165,32 @@ def test_settings_are_those_an_acknowledged_debit_needs(data: Path) -> None:
     assert settings == {
         "appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "save": "", "port": "0",
     }  # fmt: skip
+
+
+class Reading(Child):
+    """A server that does not answer yet; it reads its data, or hangs."""
+
+    def __init__(self, folder: Path, *, hangs: bool) -> None:
+        self.looks = 0
+        self.hangs = hangs
+        super().__init__("server", folder, ["sleep", "60"], lambda: self.looks > 30)
+
+    def progress(self) -> object:
+        self.looks += 1
+        time.sleep(0.02)
+        return 0 if self.hangs else self.looks
+
+
+def test_a_server_that_reads_its_data_for_long_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.embedded.child.START_SECONDS", 0.2)
+    server, hanging = Reading(tmp_path / "reads", hangs=False), Reading(tmp_path / "hangs", hangs=True)
+    try:
+        server.ensure()
+        with pytest.raises(PartsError, match="does not answer"):
+            hanging.ensure()
+    finally:
+        server.stop()
+        hanging.stop()
 
 
 def open_redis(parts: EmbeddedParts) -> redis.Redis:

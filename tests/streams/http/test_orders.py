@@ -103,6 +103,8 @@ def test_what_is_sold_by_quote_or_not_offered_is_refused(buyer: Client) -> None:
     ("form", "status", "kind", "field"),
     [
         ({"wallet": "none"}, 404, "not-found", ""),
+        ({"wallet": ""}, 422, "invalid", "wallet"),
+        ({"sim": "s"}, 422, "invalid", "wallet"),
         ({"items": []}, 422, "invalid", "items"),
         ({"items": [EMAIL, {"plan": "moon"}]}, 404, "not-found", "/items/1/plan"),
         ({"items": [{"plan": "credits-email"}]}, 422, "invalid", "/items/0/volume"),

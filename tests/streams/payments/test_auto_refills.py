@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-import msgspec
 import pytest
 
 from rater.money import parse_nanos
@@ -38,7 +37,7 @@ async def hear(till: Shop) -> list[str]:
     """Publish, and let the follower hear it; answers the types that came."""
     types = [sort for sort, _ in await till.news()]
     for notice in till.notices:
-        await till.payments._hear(msgspec.json.encode(notice))
+        await till.payments._hear(notice)
     till.notices.clear()
     await till.settle()
     return types
@@ -71,7 +70,7 @@ async def test_the_threshold_is_put_on_the_wallet_and_one_that_is_low_already_is
 async def test_a_notice_that_comes_twice_and_two_processes_pay_once(low: Shop) -> None:
     await low.apply(Kind.DEBIT, "w", "16")
     await low.news()
-    told = msgspec.json.encode(low.notices[0])
+    (told,) = low.notices
     others = [low.process() for _ in range(3)]
     await asyncio.gather(*(other._hear(told) for other in others))
     await asyncio.gather(*(other.look_once() for other in others), *(other.look_once() for other in others))

@@ -83,7 +83,7 @@ class TestFirstUsage:
         desk = Desk([self.billed])
         desk.begin("p", NOV_10)
         assert (desk.fees, desk.now.due_ms) == ([], None)
-        assert not needs_step(desk.now, NOV_10 - 1)
+        assert needs_step(desk.now, NOV_10 - 1), "there is no plan before that it could be of"
         used = at("2026-11-15 10:30")
         assert needs_step(desk.now, used)
         desk.use(used)

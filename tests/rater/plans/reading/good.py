@@ -17,6 +17,7 @@ versions:
     proration: {first: none, change: days-left}
     validity: {months: 3, by: month-end, renews: always, starts: assignment}
     floor: "-10.00"
+    overage: refused
     entitlements:
       services: [data, voice]
       channels: 5

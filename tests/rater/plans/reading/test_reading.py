@@ -50,6 +50,7 @@ class TestWhatItSays:
         assert plan.proration == ProrationTerms("none", "days-left")
         assert plan.validity == Validity(3, "month-end", "always", Start())
         assert plan.floor_nanos == -10 * NANOS
+        assert (plan.overage, self.second.overage) == ("refused", "charged")
 
     def test_entitlements_are_services_and_what_may_be_in_use_at_once(self):
         assert self.first.entitlements == {"data", "voice"}
@@ -195,7 +196,7 @@ BROKEN = [
     ("refill without a balance", '{name: small, price: "10.00", balance: "11.00"}', '{name: small, price: "10.00"}',
      'a refill offer has no "balance"'),
     ("refill of nothing", 'balance: "11.00"', 'balance: "0.00"', "balance is nothing"),
-    ("refill twice", "name: large", "name: small", 'refill offer "small" is there already (line 41)'),
+    ("refill twice", "name: large", "name: small", 'refill offer "small" is there already (line 42)'),
     ("unknown method", "[parent, invoice]", "[parent, invoce]", 'unknown paid_by "invoce"; write "invoice"'),
     ("unknown time of giving", "given: at-once", "given: now", 'unknown given "now"'),
     ("hold of what is paid once", "recurring: true", "recurring: false", ""),
@@ -246,12 +247,18 @@ def test_a_mistake_is_named_with_its_line_and_what_to_write(broken, old, new, sa
     assert len(mistakes) <= 2, "one mistake is not reported as many"
 
 
+def test_a_plan_that_refuses_all_usage_is_a_mistake():
+    text = MINIMAL.replace("tariff: world}", "tariff: world, overage: refused}")
+    (mistake,) = read_plan_file(text, "small.yaml").mistakes
+    assert "without an allowance refuses all usage" in mistake.message
+
+
 def test_all_mistakes_are_found_at_once_and_in_order():
     text = (
         GOOD.replace("EUR", "EURO").replace('"9.90"', "9.90").replace("10 GB", "10 gb").replace("06-01T00", "06-01T99")
     )
     found = read_plan_file(text, "good.yaml")
-    assert [mistake.line for mistake in found.mistakes] == [3, 13, 27, 63]
+    assert [mistake.line for mistake in found.mistakes] == [3, 13, 28, 64]
     assert found.plans == ()
     with pytest.raises(CatalogueError) as error:
         read_plan(text, "good.yaml")

@@ -1,0 +1,1 @@
+"""Orders brought to their end, by whichever process comes first."""
