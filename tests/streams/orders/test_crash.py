@@ -18,6 +18,7 @@ from tests.streams.orders.building import Counter, Process, counter
 from tests.streams.payments.building import HOUR_MS
 from tests.streams.payments.mortal import Crash
 
+pytestmark = pytest.mark.slow
 #: More than any of these takes.
 STEPS_MAX = 120
 Act = Callable[[Counter, Process], Awaitable[Any]]
