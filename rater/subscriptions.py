@@ -77,7 +77,15 @@ class Subscriptions:
         Raises:
             PlanError: it cannot be done; names the field. WalletError: the wallet cannot pay it.
         """
-        decision = await self.decide(subject, wanted, request, tax)
+        return self.checked(subject, await self.decide(subject, wanted, request, tax))
+
+    @staticmethod
+    def checked(subject: Subject, decision: Decision) -> Decision:
+        """A decision by which something was done.
+
+        Raises:
+            WalletError: the wallet could not pay it.
+        """
         if decision.reason is Reason.INSUFFICIENT_BALANCE:
             raise WalletError(f"amount: wallet {subject.wallet.name} cannot pay it; refill it first")
         if decision.reason is Reason.BALANCE_LIMIT:

@@ -16,6 +16,8 @@ from rater.accounts.book import Accounts
 from rater.accounts.wallets import AccountWallets
 from rater.catalogue import Catalogue
 from rater.directory import Directory
+from rater.numbers.book import NumberBook
+from rater.numbers.orders import NumberOrders
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
@@ -34,6 +36,7 @@ from streams.clickhouse.written import Written
 from streams.crew import Crew
 from streams.embedded.parts import EmbeddedParts
 from streams.invoices.service import Invoices
+from streams.numbers import Numbers
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.orders.orders import Orders
 from streams.payments.payments import Payments
@@ -86,7 +89,9 @@ class Engine:
     webhooks: Webhooks
     #: What wallets owe at the end of a period; made here if the door asked for it.
     invoices: Invoices
-    #: The publisher, timers, what keeps the writer running, webhooks and invoices; doors stop when one of them fails.
+    #: The inventory of phone numbers, and what keeps it.
+    numbers: Numbers
+    #: The publisher, timers, what keeps the writer running, and what hears of news; doors stop when one of them fails.
     crew: Crew
 
     async def settle_down(self) -> None:
@@ -136,8 +141,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
     """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
 
-    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off; and invoices are
-    made of the periods that end.
+    `hooks`: webhooks are sent and rules followed as well, where the settings do not switch it off; invoices are made of
+    the periods that end, and the inventory of phone numbers is kept to the subscriptions.
     """
     catalogue = Catalogue.load(Path(settings.engine.catalogue))
     async with AsyncExitStack() as stack:
@@ -166,12 +171,18 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
         )
         stack.push_async_callback(payments.close)
         subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
+        number_book = NumberBook(parts.redis, parts.store)
+        number_orders = NumberOrders(parts.store, parts.directory, subscriptions, number_book)
+        numbers = Numbers(settings, kafka, parts.clock_ms, number_book, number_orders, lambda: publisher.leased)
         orders = Orders(
             settings, parts.redis, parts.store, parts.directory, subscriptions, payments.desk, parts.clock_ms,
             publisher.wake, kafka=kafka,
         )  # fmt: skip
         tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run(), orders.run()]
-        tasks += [*([writer.run()] if writer else []), *([*webhooks.tasks(), *invoices.tasks()] if hooks else [])]
+        tasks += [
+            *([writer.run()] if writer else []),
+            *([*webhooks.tasks(), *invoices.tasks(), *numbers.tasks()] if hooks else []),
+        ]
         crew = await stack.enter_async_context(Crew(*tasks))
         _tune_collection()
         yield Engine(
@@ -188,6 +199,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             writer,
             webhooks,
             invoices,
+            numbers,
             crew,
         )
 

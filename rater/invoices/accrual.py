@@ -32,7 +32,7 @@ def covers(invoice: Invoice, payment: Decision | None, at: Place) -> bool:
 
 
 def invoice_of(
-    closing: Closing, step: Decision, currency: str, covering: Iterable[Invoice], before: Invoice | None
+    closing: Closing, step: Decision, account: str, currency: str, covering: Iterable[Invoice], before: Invoice | None
 ) -> Invoice:
     """The invoice of a closing (or the mark that nothing was owed), by the decision on its step.
 
@@ -44,7 +44,7 @@ def invoice_of(
         tenant=closing.tenant,
         id=closing.id,
         wallet=closing.wallet,
-        account=closing.account,
+        account=account,
         currency=currency,
         from_ms=closing.from_ms,
         until_ms=closing.until_ms,

@@ -39,7 +39,6 @@ class Closing(msgspec.Struct, frozen=True):
 
     tenant: str
     wallet: str
-    account: str
     from_ms: int
     until_ms: int
     #: The wallet entry of that step, under the source of plans.
@@ -71,6 +70,7 @@ class Invoice(msgspec.Struct, frozen=True, omit_defaults=True):
     tenant: str
     id: str
     wallet: str
+    #: The account that the wallet belonged to when it was made.
     account: str
     currency: str
     from_ms: int
@@ -112,7 +112,7 @@ def closing_of(notice: Notice) -> Closing | None:
         return None
     data = notice.data
     return Closing(
-        notice.tenant, notice.wallet, notice.account, _of(data, "from_ms", int), _of(data, "until_ms", int),
+        notice.tenant, notice.wallet, _of(data, "from_ms", int), _of(data, "until_ms", int),
         _of(data, "step", str),
     )  # fmt: skip
 

@@ -50,7 +50,8 @@ class Catalogues:
         if decision is None:
             return
         is_current = decision.catalogue == self.current.digest[:NAME_BYTES]
-        is_its_plan = not decision.cover or unpack(decision.cover).plan == payer.book.plan.name
+        plan = unpack(decision.cover).plan if decision.cover else payer.assignment.plan
+        is_its_plan = plan == payer.book.plan.name
         if is_current and decision.subscriber_version == payer.version and is_its_plan:
             return
         # A worker that has heard of a change decides by it, and then it comes again at one that has not.

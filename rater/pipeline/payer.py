@@ -130,8 +130,8 @@ class Payer:
     """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
 
     __slots__ = (
-        "assignment", "book", "currency", "has_moved", "high_ms", "is_past", "is_planned", "joins",
-        "key", "lives", "low_ms", "member", "pool", "steps", "subscriber", "text", "version", "wallet",
+        "assignment", "awaits_terms", "book", "currency", "has_left", "has_moved", "high_ms", "is_past", "is_planned",
+        "joins", "key", "live", "lives", "low_ms", "member", "pool", "subscriber", "text", "version", "wallet",
     )  # fmt: skip
 
     def __init__(
@@ -142,17 +142,20 @@ class Payer:
         self.version = subscriber.version
         #: Whether other wallets paid for it before (or will), so that there are other shards to ask.
         self.has_moved = len(subscriber.assignments) > 1
+        #: Whether another wallet pays for it by now: here it makes no steps any more, and has what was granted before.
+        self.has_left = subscriber.assignments[-1].wallet != wallet.name
         self.assignment = assignment
         self.book = book
         self.currency = book.tariff.currency
         self.wallet = wallet
         self.member = member
         self.low_ms, self.high_ms = low_ms, high_ms
-        #: After how many steps of its subscription this holds.
-        self.steps = member.steps
-        live = member.subscription
+        #: The subscription, as it was when this was worked out.
+        self.live = live = member.subscription
+        #: Whether it has one that could not be looked up yet: without it nothing may be rated.
+        self.awaits_terms = live is None and member.steps > 0
         #: Whether usage falls under a plan that grants, charges or ends by itself, so that its subscription is asked.
-        self.lives = live is not None or book.plan.has_life
+        self.lives = live is not None or self.awaits_terms or book.plan.has_life
         #: Whether it is of an assignment before the one that the subscription is of.
         self.is_past = live is not None and high_ms <= live.subscription.assigned_ms
         #: The member whose shared allowances are for all of the wallet.

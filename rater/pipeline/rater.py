@@ -47,7 +47,7 @@ class Rater:
     ) -> Rated | Faulted:
         """The wallet entry of an event, rated upon all those of its SIM before it."""
         payer = sim.payer
-        if payer is None or not payer.low_ms <= start_ms < payer.high_ms or payer.steps != payer.member.steps:
+        if payer is None or not payer.low_ms <= start_ms < payer.high_ms or payer.live is not payer.member.subscription:
             found = self._sims.payer(sim, start_ms)
             if isinstance(found, tuple):
                 return Faulted(raw, normalised(body, start_ms, end_ms), Fault.of_usage(body, *found))
@@ -99,7 +99,7 @@ class Rater:
     def price(self, rated: Rated, now_ms: int) -> Fault | None:
         """What it costs, from the counters as they are believed to be; advances them. Answers why it has no price."""
         rated.before = rated.member.state
-        if rated.payer.is_planned and not rated.offer.is_free:
+        if rated.payer.is_planned:
             return self._price_by_plan(rated, now_ms)
         return self._price_by_tariff(rated, now_ms)
 
@@ -119,30 +119,33 @@ class Rater:
         return None
 
     def _price_by_plan(self, rated: Rated, now_ms: int) -> Fault | None:
-        payer, live, offer = rated.payer, rated.member.subscription, rated.offer
+        payer, offer = rated.payer, rated.offer
         pool = rated.pool = payer.pool
+        rated.cover = pack(Cover(payer.book.plan.name))
         if pool is not None:
             rated.pool_before = pool.state
-        if (payer.lives and (payer.joins or (not payer.is_past and live.awaits_step(rated.start_ms)))) or (
-            pool is not None and pool.subscription.awaits_step(rated.start_ms)
-        ):
+        if offer.is_free:
+            return self._price_by_tariff(rated, now_ms)
+        if _awaits_own(payer, rated.start_ms) or (pool is not None and _awaits_pool(pool, rated.start_ms)):
             rated.is_due = rated.uncounted = True
             return None
-        plan = payer.book.plan.name
-        balances: dict[str, Balance] = {}
-        consumed = None
-        if not offer.refuse and offer.terms.outcome != "blocked":
-            if self._take_whole(rated, now_ms):
-                return None
-            balances = _balances(rated)
-            part = Part(payer.book.use(rated.shape), rated.quantity, rated.start_ms, rated.end_ms)
-            consumed = consume(balances.values(), part)
-        if consumed is not None and consumed.uncovered and payer.book.plan.overage == "refused":
-            return self._refuse_overage(rated)
-        if consumed is None or not consumed.lines:
-            rated.cover = pack(Cover(plan))
+        if offer.refuse or offer.terms.outcome == "blocked":
             return self._price_by_tariff(rated, now_ms)
-        cover = cover_of(plan, balances, consumed)
+        return None if self._take_whole(rated, now_ms) else self._price_by_parts(rated, now_ms)
+
+    def _price_by_parts(self, rated: Rated, now_ms: int) -> Fault | None:
+        """What allowances give of it, and for the rest what the tariff says."""
+        payer, balances = rated.payer, _balances(rated)
+        part = Part(payer.book.use(rated.shape), rated.quantity, rated.start_ms, rated.end_ms)
+        consumed = consume(balances.values(), part)
+        if consumed.uncovered and payer.book.plan.overage == "refused":
+            return self._refuse_overage(rated)
+        if not consumed.lines:
+            fault = self._price_by_tariff(rated, now_ms)
+            if fault is None and balances:
+                _depend(rated)
+            return fault
+        cover = cover_of(payer.book.plan.name, balances, consumed)
         charge = charge_of(cover, "priced", payer.book.tariff, rated.usage, _known(rated.member), payer.book.zone)
         if charge.outcome == "no_rate":
             return Fault.of_usage(rated.body, Reason.NO_RATE, charge.reason_detail)
@@ -151,6 +154,7 @@ class Rater:
         for line in consumed.lines:
             taken[line.id] = taken.get(line.id, 0) + line.parts
         self._take_charge(rated, charge, taken, now_ms)
+        _depend(rated)
         return None
 
     def _refuse_overage(self, rated: Rated) -> Fault | None:
@@ -159,7 +163,6 @@ class Rater:
         charge = rate(payer.book.tariff, rated.usage, known, payer.book.zone)
         if charge.outcome == "no_rate":
             return Fault.of_usage(rated.body, Reason.NO_RATE, charge.reason_detail)
-        rated.cover = pack(Cover(payer.book.plan.name))
         rated.charge, rated.counters = charge, tuple(known.get(use.key, 0) for use in charge.uses)
         rated.free, rated.refuse, rated.amount_nanos = False, Reason.ALLOWANCE_USED_UP, 0
         return None
@@ -170,9 +173,11 @@ class Rater:
         use, live = rated.payer.book.use(rated.shape), member.subscription
         candidates = live.candidates(use) if live is not None else ()
         shared: Mapping[str, int] = _NONE
+        is_mixed = False
         if pool is not None and pool is not member:
             theirs, shared = pool.subscription.candidates(use, shared=True), pool.counters
-            candidates = tuple(sorted((*candidates, *theirs))) if candidates and theirs else candidates or theirs
+            is_mixed = bool(candidates and theirs)
+            candidates = tuple(sorted((*candidates, *theirs))) if is_mixed else candidates or theirs
         found = (
             whole(candidates, member.counters, shared, quantity, rated.start_ms, rated.until_ms) if quantity else None
         )
@@ -187,6 +192,8 @@ class Rater:
             self._advance(rated, (), (), now_ms, {key: used})
         else:
             self._advance(rated, (key,), (used,), now_ms)
+        if is_mixed:
+            _depend(rated)
         return True
 
     def price_again(self, rated: Rated, now_ms: int) -> Fault | None:
@@ -196,7 +203,7 @@ class Rater:
         rated.amount_nanos, rated.cover, rated.given = 0, b"", None
         rated.pool, rated.pool_before, rated.pool_after = None, b"", b""
         payer = rated.payer
-        if payer.steps != rated.member.steps or payer.pool is not self._sims.pool(payer.wallet):
+        if payer.live is not rated.member.subscription or payer.pool is not self._sims.pool(payer.wallet):
             found = self._sims.payer_of(payer.subscriber, payer.assignment, rated.member, rated.start_ms)
             if isinstance(found, tuple):
                 return Fault.of_usage(rated.body, *found)
@@ -282,6 +289,47 @@ def _counted(rated: Rated, member: Member[Any], keys: Sequence[str], after: Sequ
         if not member.subscription.covers(taken, rated.start_ms):
             member.uncover()
     return member.advance(keys, after, now_ms)
+
+
+def _awaits_own(payer: Payer, at_ms: int) -> bool:
+    """Whether a step of the subscriber comes before usage at a time."""
+    if payer.has_left or not payer.lives:
+        return payer.awaits_terms
+    return payer.joins or (not payer.is_past and payer.live.awaits_step(at_ms))
+
+
+def _awaits_pool(pool: Member[Any], at_ms: int) -> bool:
+    """Whether a step of the pool does; it has nothing for usage from before it was one."""
+    live = pool.subscription
+    return live is None or (live.subscription.assigned_ms <= at_ms and live.awaits_step(at_ms))
+
+
+def _depend(rated: Rated) -> None:
+    """What has nothing left for a usage must still have nothing when that is decided, so it is rated upon it too.
+
+    Else one that seemed to use an allowance up and then did not count, as a repeat, would let the next one pay.
+    """
+    member, pool = rated.member, rated.pool
+    if rated.uncounted or rated.refuse:
+        return
+    after = member.state if pool is not member and not rated.after and _has_for(rated, member, shared=False) else b""
+    theirs = pool.state if pool is not None and not rated.pool_after else b""
+    if pool is None or not _has_for(rated, pool, shared=pool is not member):
+        theirs = b""
+    if not after and not theirs:
+        return
+    if rated.is_repeat or member.is_held:
+        rated.uncounted = True
+        return
+    rated.after, rated.pool_after = rated.after or after, rated.pool_after or theirs
+    rated.counts = True
+
+
+def _has_for(rated: Rated, line: Member[Any], *, shared: bool) -> bool:
+    """Whether a member has had something for a usage at its time, left or not."""
+    live = line.subscription
+    found = live.candidates(rated.payer.book.use(rated.shape), shared=shared) if live is not None else ()
+    return any(one.balance.from_ms <= rated.until_ms and rated.start_ms < one.balance.until_ms for one in found)
 
 
 def _balances(rated: Rated) -> dict[str, Balance]:

@@ -86,7 +86,12 @@ def as_decided(event: Rated, decision: Decision) -> tuple[Terms | None, Sequence
 
 
 def _covered(event: Rated, cover: Cover, decision: Decision) -> Charge:
-    if event.charge is not None and event.cover == decision.cover and event.counters == decision.counters:
+    if (
+        event.charge is not None
+        and event.billed != UNRATED
+        and event.cover == decision.cover
+        and event.counters == decision.counters
+    ):
         return event.charge
     book, usage = event.payer.book, event.usage
     uses = charge_of(cover, "priced", book.tariff, usage, {}, book.zone).uses

@@ -106,7 +106,9 @@ class Sims:
         named = {(sim.subscriber.tenant, a.wallet) for sim in sims for a in sim.subscriber.assignments[-1:]}
         refs = [ref for name in named if (ref := self._store.wallet_ref(*name)).key not in self._pools]
         names = await self._store.pools(refs)
-        found = [pool for ref, name in zip(refs, names, strict=True) if name and (pool := self.set_pool(ref, name))]
+        found = [self._put_pool(ref, name) for ref, name in zip(refs, names, strict=True) if name]
+        if found:
+            self._forget_payers()
         for pool, state in zip(found, await self._store.member_states([pool.key for pool in found]), strict=True):
             if not pool.pending:
                 pool.learn(state)
@@ -121,11 +123,14 @@ class Sims:
             if self._pools.pop(wallet.key, None) is not None:
                 self._forget_payers()
             return None
-        key = self._store.member_key(wallet, name)
-        pool = self._pools.get(wallet.key)
-        if pool is None or pool.key != key:
-            pool = self._pools[wallet.key] = self._member_of(key)
+        known = self._pools.get(wallet.key)
+        pool = self._put_pool(wallet, name)
+        if pool is not known:
             self._forget_payers()
+        return pool
+
+    def _put_pool(self, wallet: WalletRef, name: str) -> Member[Any]:
+        pool = self._pools[wallet.key] = self._member_of(self._store.member_key(wallet, name))
         return pool
 
     def _forget_payers(self) -> None:
@@ -173,7 +178,8 @@ class Sims:
         self, subscriber: Subscriber, assignment: Assignment, member: Member[Any], at_ms: int
     ) -> Payer | Unpaid:
         """Who pays by an assignment, as the member's subscription now stands."""
-        name, low_ms, high_ms = _plan_at(assignment, member, at_ms)
+        until_ms = min((one.from_ms for one in subscriber.assignments if one.from_ms > at_ms), default=FOR_EVER_MS)
+        name, low_ms, high_ms = _plan_at(assignment, member, at_ms, until_ms)
         plan = self._catalogue.plan(name, at_ms)
         if plan is None:
             return Reason.NO_PLAN, f'the catalogue has no plan "{name}" in force at that time'
@@ -184,8 +190,7 @@ class Sims:
             )
             return Reason.CURRENCY_MISMATCH, detail
         low_ms = max(low_ms, assignment.from_ms, plan.effective_from_ms)
-        high_ms = min((other.from_ms for other in subscriber.assignments if other.from_ms > at_ms), default=high_ms)
-        high_ms = min(high_ms, self._catalogue.plan_until_ms(name, at_ms) or FOR_EVER_MS)
+        high_ms = min(high_ms, until_ms, self._catalogue.plan_until_ms(name, at_ms) or FOR_EVER_MS)
         wallet = self._store.wallet_ref(subscriber.tenant, assignment.wallet)
         book = self.book(plan, tariff, assignment)
         return Payer(subscriber, assignment, book, wallet, member, low_ms, high_ms, self.pool(wallet))
@@ -209,11 +214,15 @@ class Sims:
         return book
 
 
-def _plan_at(assignment: Assignment, member: Member[Any], at_ms: int) -> tuple[str, int, int]:
-    """The plan of usage at a time, and from when to when at least: the subscription's own, else the one assigned."""
+def _plan_at(assignment: Assignment, member: Member[Any], at_ms: int, until_ms: int) -> tuple[str, int, int]:
+    """The plan of usage at a time, and from when to when at least: the subscription's own, else the one assigned.
+
+    `until_ms` is when the next assignment begins; a subscription of that one has nothing to say of usage before.
+    """
     live = member.subscription
     subscription = live.subscription if live is not None else None
-    if subscription is None or subscription.assigned_ms < assignment.from_ms:
+    is_other = subscription is None or subscription.assigned_ms < assignment.from_ms
+    if subscription is None or is_other or (not subscription.past and until_ms <= subscription.assigned_ms):
         return assignment.plan, 0, FOR_EVER_MS
     if not subscription.past:  # its one plan, also for usage a moment older than the subscription
         return subscription.plan, 0, FOR_EVER_MS

@@ -37,6 +37,7 @@ from rater.wallet.keys import document_key
 from rater.wallet.member import Member, pack_upon
 from rater.wallet.news import pack_notice
 from rater.wallet.store import WalletStore
+from schemas.fates import Fate
 from schemas.notice import Notice
 
 SOURCE = "plans"
@@ -98,11 +99,12 @@ class Stepper:
         """One step of each."""
         steps, stuck = await self._work_out(subjects, choose)
         answers = await self._store.apply([entry for _, entry in steps], now_ms=now_ms) if steps else []
-        went = [
-            subject
-            for (subject, _), answer in zip(steps, answers, strict=True)
-            if isinstance(answer, Decision) or answer.why in ("counters", "behind")
-        ]
+        went = []
+        for (subject, entry), answer in zip(steps, answers, strict=True):
+            if isinstance(answer, Decision) and answer.fate is Fate.REFUSED:
+                stuck[subject.key] = f"{entry.cause} was refused ({answer.reason.label})"
+            elif isinstance(answer, Decision) or answer.why in ("counters", "behind"):
+                went.append(subject)
         return Round(went, stuck)
 
     async def remembered(self, tenant: str, wallet: str, entry_id: str) -> Decision | None:
@@ -246,7 +248,14 @@ def joins(subject: Subject, subscription: Subscription | None, view: View) -> St
     assignment = subject.assignment
     since_ms = assignment.from_ms or subject.at_ms
     zone = assignment.zone or view.plan(assignment.plan, since_ms).zone
-    return begin(subscription, assignment.plan, since_ms, zone, None, view)
+    came_back = subscription is not None and _was_elsewhere(subject, subscription.assigned_ms)
+    return begin(subscription, assignment.plan, since_ms, zone, None, view, came_back=came_back)
+
+
+def _was_elsewhere(subject: Subject, since_ms: int) -> bool:
+    """Whether another wallet paid for the subscriber between an instant and its present assignment."""
+    until_ms, own = subject.assignment.from_ms, subject.wallet.name
+    return any(since_ms < one.from_ms <= until_ms and one.wallet != own for one in subject.subscriber.assignments)
 
 
 def before_usage(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:

@@ -25,6 +25,7 @@ Reason = Literal[
     "quote_only",
     "balance_not_positive",
     "no_payment_details",
+    "too_many_numbers",
 ]
 
 
@@ -51,6 +52,8 @@ class Account(msgspec.Struct, frozen=True):
     bought_balances: frozenset[str] = frozenset()
     #: What was paid of the present period's fee, and so at most is given back; None: all of it.
     paid_nanos: int | None = None
+    #: Phone numbers it has, on hold or not.
+    numbers: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):

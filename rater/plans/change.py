@@ -9,6 +9,7 @@ plan that is joined say what is charged and what must be there first. Everything
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -77,6 +78,7 @@ def preview_at(account: Account, new: Plan, asked_ms: int, when_ms: int, volume:
     due_nanos = fee_nanos + activation_nanos - given_back_nanos
     now_nanos = due_nanos if when_ms == asked_ms else 0
     forfeited, kept = _unused(account, when_ms)
+    capacity = combined(new.capacity, account.bought, old.leaving.extras if is_other else account.extras)
     return ChangePreview(
         old=old,
         new=new,
@@ -93,8 +95,8 @@ def preview_at(account: Account, new: Plan, asked_ms: int, when_ms: int, volume:
         forfeited=forfeited,
         kept=kept,
         granted=_granted(account, new, periods, when_ms, volume),
-        capacity=combined(new.capacity, account.bought, old.leaving.extras if is_other else account.extras),
-        refusals=tuple(refusals(account, new, direction, volume)),
+        capacity=capacity,
+        refusals=(*refusals(account, new, direction, volume), *_numbers(account, new, capacity.numbers)),
     )
 
 
@@ -121,6 +123,14 @@ def combined(included: Capacity, bought: Capacity, extras: Literal["add", "large
         return has + more if extras == "add" else max(has, more)
 
     return Capacity(**{name: one(name) for name in Capacity.__struct_fields__})
+
+
+def _numbers(account: Account, new: Plan, allowed: int | None) -> Iterator[Refusal]:
+    """Phone numbers are not taken away by a change that is asked for; a migration leaves them as they are."""
+    if allowed is not None and account.numbers > allowed:
+        more = f"{allowed} number{'s' * (allowed != 1)}, the account has {account.numbers}"
+        detail = f"plan {new.name} allows {more}; release some first"
+        yield Refusal("too_many_numbers", detail)
 
 
 def _when_ms(account: Account, direction: Direction, asked_ms: int) -> int:

@@ -136,6 +136,9 @@ class AddOn(msgspec.Struct, frozen=True):
     hold_days: int | None = None
     allowances: tuple[Allowance, ...] = ()
     capacity: Capacity = Capacity()
+    #: It is a phone number, one of the inventory (rater/numbers), which rests so many days after it is given up.
+    is_number: bool = False
+    quarantine_days: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True):

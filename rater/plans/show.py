@@ -131,6 +131,9 @@ def _addon(plan: Plan, addon: AddOn) -> str:
         said.append(_capacity(addon.capacity))
     if addon.hold_days is not None:
         said.append(f"{addon.hold_days} days on hold when it is not paid")
+    if addon.is_number:
+        rests = f", rests {addon.quarantine_days} days after it" if addon.quarantine_days else ""
+        said.append(f"a phone number{rests}")
     return ", ".join(said)
 
 

@@ -94,6 +94,8 @@ class Member(Generic[Event]):
         #: How many steps its subscription has had, 0 without one; and whether an allowance covers it.
         self.steps, covered = _TERMS.unpack(self._terms)
         self.is_covered = covered == 1
+        if self.subscription is not None and self.subscription.n != self.steps:
+            self.subscription = None  # an older one, until it is looked up
         self._keys = state[_VALUES_AT + 8 * len(self.counters) :] if self.counters else b""
 
     def settle(self, event: Event) -> None:

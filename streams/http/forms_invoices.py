@@ -17,7 +17,7 @@ from streams.http.payment_forms import MaybeName
 class InvoicesQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     """A page of invoices."""
 
-    wallet: Annotated[str, Meta(max_length=128, description="Of this wallet; of the whole tenant if left out.")] = ""
+    wallet: Annotated[str, Meta(max_length=128, description="Of this wallet; of all within reach if left out.")] = ""
 
 
 class InvoicePaymentForm(Form, frozen=True):

@@ -162,6 +162,9 @@ class AddOnOut(msgspec.Struct):
     hold_days: int | None
     allowances: list[AllowanceOut]
     capacity: CapacityOut
+    #: It is a phone number, ordered by /v1/subscriptions/{sim}/numbers; it rests so long after it is given up.
+    is_number: bool
+    quarantine_days: int
 
 
 class LeavingOut(msgspec.Struct):

@@ -56,6 +56,8 @@ class BoughtOut(msgspec.Struct):
     auto_pay: bool
     next: PaymentOut | None
     release_at: datetime | None
+    #: The phone number that it is; empty where it is none.
+    number: str
 
 
 class PlannedOut(msgspec.Struct):

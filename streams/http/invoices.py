@@ -24,17 +24,25 @@ _payment = msgspec.json.Decoder(Payment).decode
 
 
 async def invoices(call: Call[NoForm]) -> InvoiceList:
-    """The invoices of a wallet, or of the tenant."""
+    """The invoices of a wallet, or of the key's account, or of the tenant."""
     shelf, limit = call.desk.engine.invoices.shelf, call.query.limit
     before = place_of(call.query.cursor, str) or ""
     if call.query.wallet:
         wallet = (await find(call, call.query.wallet, "wallet")).wallet
         found, after = await shelf.of_wallet(call.tenant, wallet, limit, before)
+    else:
+        found, after = await shelf.of_account(call.tenant, await _account(call), limit, before)
+    return InvoiceList([invoice_out(invoice) for invoice in found], cursor_of(after) if after else "")
+
+
+async def _account(call: Call[NoForm]) -> str:
+    """The account of the key; empty of one that reaches the whole tenant."""
+    account = call.key.account
+    if account:
+        await call.check_account(account, f"account {account}")
     elif call.is_bound:
         raise Problem("invalid", "say whose invoices", "wallet")
-    else:
-        found, after = await shelf.of_tenant(call.tenant, limit, before)
-    return InvoiceList([invoice_out(invoice) for invoice in found], cursor_of(after) if after else "")
+    return account
 
 
 async def show(call: Call[NoForm]) -> InvoiceOut:

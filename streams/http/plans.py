@@ -212,6 +212,8 @@ def _addon(addon: AddOn) -> AddOnOut:
         hold_days=addon.hold_days,
         allowances=[_allowance(allowance) for allowance in addon.allowances],
         capacity=capacity_out(addon.capacity),
+        is_number=addon.is_number,
+        quarantine_days=addon.quarantine_days,
     )
 
 

@@ -51,7 +51,7 @@ def shown(subject: Subject, subscription: Subscription, view: View) -> Subscript
             for one in found.units
         ],
         allowances=[_grant(balance) for balance in usable],
-        next_billing=_payment(found.next_billing),
+        next_billing=payment_out(found.next_billing),
         to_resume=None if found.to_resume_nanos is None else money(found.to_resume_nanos),
         valid_until=None if found.valid_until_ms is None else instant(found.valid_until_ms),
         capacity=capacity_out(found.capacity),
@@ -115,10 +115,13 @@ def _grant(balance: Balance) -> GrantOut:
 
 def _bought(addon: AddOnState) -> BoughtOut:
     release = None if addon.release_ms is None else instant(addon.release_ms)
-    return BoughtOut(addon.order, addon.name, addon.state, addon.auto_pay, _payment(addon.next), release)
+    return BoughtOut(
+        addon.order, addon.name, addon.state, addon.auto_pay, payment_out(addon.next), release, addon.number
+    )
 
 
-def _payment(payment: Payment | None) -> PaymentOut | None:
+def payment_out(payment: Payment | None) -> PaymentOut | None:
+    """A payment as the API writes it."""
     return PaymentOut(instant(payment.at_ms), money(payment.amount_nanos)) if payment is not None else None
 
 

@@ -24,7 +24,7 @@ Whether an invoice is paid is asked of the wallet where it matters (rater/invoic
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
@@ -41,13 +41,17 @@ from streams.invoices.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
+#: The account that a wallet of a tenant belongs to.
+AccountOf = Callable[[str, str], Awaitable[str]]
+
 
 class InvoiceDesk:
     """One per process."""
 
-    def __init__(self, shelf: Shelf, store: WalletStore, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, shelf: Shelf, store: WalletStore, account_of: AccountOf, clock_ms: Callable[[], int]) -> None:
         self.shelf = shelf
         self._store = store
+        self._account_of = account_of
         self._clock_ms = clock_ms
 
     async def get(self, tenant: str, invoice_id: str) -> Invoice | None:
@@ -85,7 +89,8 @@ class InvoiceDesk:
             else:
                 await self.shelf.uncover(earlier)  # nor will it at a later place
         before = await self.shelf.before(tenant, wallet, place)
-        return await self.shelf.create(invoice_of(closing, step, state.currency, covering, before))
+        account = await self._account_of(tenant, wallet)
+        return await self.shelf.create(invoice_of(closing, step, account, state.currency, covering, before))
 
     async def payment(self, invoice: Invoice) -> Decision | None:
         """What the wallet decided on the payment of an invoice."""

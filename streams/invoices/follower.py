@@ -1,18 +1,12 @@
-"""Follows the topic `notices` with a cursor of its own: makes invoices of periods that ended, and has them paid.
+"""Makes invoices of periods that ended, and has them paid, as the topic `notices` tells (streams/following.py).
 
-1. read    nothing happened.
-2. act     on each closing and each payment that arrived, in their order (streams/invoices/desk.py). A crash: they
-           are read again, and found done.
-3. commit  the cursor. What is behind it is done.
-
-A notice that nobody can read is passed over with a line in the log. A closing that is lost so loses no money: what was
-owed is on the next invoice.
+A closing that cannot be read loses no money: what was owed is on the next invoice.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -20,9 +14,10 @@ import msgspec
 from rater.errors import WalletError
 from rater.invoices.model import CLOSED, CONFIRMED, Closing, Received, closing_of, received_of
 from schemas.notice import Notice
+from streams.following import follow_once, readable
 from streams.invoices.desk import InvoiceDesk
 from streams.patience import patiently
-from streams.topics import Page, Source, records_of
+from streams.topics import Page, Source, TopicRecord, records_of
 
 log = logging.getLogger(__name__)
 
@@ -49,16 +44,14 @@ class InvoiceFollower:
 
     async def follow_once(self, wait_s: float) -> int:
         """One round. Answers how many notices were read."""
-        pages = await patiently("kafka", partial(self._source.read, ROWS_MAX, wait_s))
-        if not pages:
-            return 0
+        return await follow_once(self._source, self._act_on, wait_s)
+
+    async def _act_on(self, pages: Sequence[Page]) -> None:
         news = list(news_of(pages))
         for one in news:
             await patiently("redis", partial(self._act, one))
         if news:
             self._wake()
-        await patiently("kafka", self._source.commit)
-        return sum(len(page.values) for page in pages)
 
     async def _act(self, one: Closing | Received) -> None:
         if isinstance(one, Closing):
@@ -72,14 +65,10 @@ class InvoiceFollower:
 
 def news_of(pages: Iterable[Page]) -> Iterable[Closing | Received]:
     """What pages of notices say of periods that were closed and of money that arrived, in their order."""
-    for record in records_of(pages):
-        if not any(sort in record.value for sort in _SORTS):
-            continue
-        try:
-            notice = _decode(record.value)
-            one = closing_of(notice) or received_of(notice)
-        except (msgspec.DecodeError, ValueError) as error:
-            log.error("%s %d:%d cannot be read: %s", record.topic, record.partition, record.offset, error)
-            continue
-        if one is not None:
-            yield one
+    told = (record for record in records_of(pages) if any(sort in record.value for sort in _SORTS))
+    return (one for one in readable(told, _read) if one is not None)
+
+
+def _read(record: TopicRecord) -> Closing | Received | None:
+    notice = _decode(record.value)
+    return closing_of(notice) or received_of(notice)

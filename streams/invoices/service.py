@@ -34,7 +34,7 @@ class Invoices:
     def of(cls, parts: Parts, clickhouse: ClickHouse, wake: Callable[[], None], *, kafka: bool) -> Invoices:
         """On the parts of an engine."""
         shelf = Shelf(parts.redis, parts.store)
-        desk = InvoiceDesk(shelf, parts.store, parts.clock_ms)
+        desk = InvoiceDesk(shelf, parts.store, parts.account_wallets.account_of, parts.clock_ms)
         return cls(parts.settings, kafka, shelf, desk, clickhouse, wake)
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:

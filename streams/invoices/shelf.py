@@ -4,6 +4,7 @@
     invoices:<tenant>:closings:<wallet>    "<epoch>.<n>/<id>": the wallet's closings, in the order of its changes
     invoices:<tenant>:covering:<wallet>    ids of those that may cover something of what the wallet owes
     invoices:<tenant>:all                  "<issued>/<id>": the tenant's invoices in order of time
+    invoices:<tenant>:account:<account>    the same of the wallets of an account
     invoices:bare                          "<tenant>/<id>": those that have no lines yet
 
 An invoice stands in the lists before it is written, so a crash leaves names without an invoice; readers leave them out.
@@ -44,7 +45,8 @@ class Shelf:
         await self._redis.zadd(_closings(tenant, wallet), {_entry(invoice.place, name): 0})
         if invoice.status != "empty":
             await self._redis.sadd(_covering(tenant, wallet), name)
-            await self._redis.zadd(_all(tenant), {f"{invoice.issued_ms:015d}/{name}": 0})
+            for listed in (_all(tenant), _all(tenant, invoice.account)):
+                await self._redis.zadd(listed, {f"{invoice.issued_ms:015d}/{name}": 0})
             await self._redis.sadd(_BARE, f"{tenant}/{name}")
         if await self._store.replace(_one(tenant, name), b"", _encode(invoice)):
             return invoice
@@ -92,10 +94,10 @@ class Shelf:
             found.append(invoice)
         return found, ""
 
-    async def of_tenant(self, tenant: str, limit: int, before: str) -> tuple[list[Invoice], str]:
-        """The same of a whole tenant."""
+    async def of_account(self, tenant: str, account: str, limit: int, before: str) -> tuple[list[Invoice], str]:
+        """The same of an account; of the whole tenant if it is empty."""
         found: list[Invoice] = []
-        async for invoice in self._listed(_all(tenant), tenant, f"({before}" if before else "+"):
+        async for invoice in self._listed(_all(tenant, account), tenant, f"({before}" if before else "+"):
             if len(found) == limit:
                 return found, f"{found[-1].issued_ms:015d}/{found[-1].id}"
             found.append(invoice)
@@ -150,5 +152,5 @@ def _covering(tenant: str, wallet: str) -> str:
     return f"invoices:{tenant}:covering:{wallet}"
 
 
-def _all(tenant: str) -> str:
-    return f"invoices:{tenant}:all"
+def _all(tenant: str, account: str = "") -> str:
+    return f"invoices:{tenant}:account:{account}" if account else f"invoices:{tenant}:all"

@@ -36,9 +36,9 @@ from rater.plans.life import Step, Subscription, View
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Decision, Stale
 from rater.wallet.store import WalletStore
-from streams.payments.desk import LOOK_MAX_MS, LOOK_MIN_MS, PAGE, PaymentDesk
+from streams.payments.desk import LOOK_MAX_MS, LOOK_MIN_MS, PaymentDesk
 from streams.payments.documents import Documents
-from streams.payments.due import Due, each
+from streams.payments.due import PAGE, Due, each
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class OrderDesk:
         if not order.is_paid_by_provider:
             return await self._make(order)
         payment = await self.payment_of(order)
-        if payment is None or (payment.status == "confirmed" and payment.open):
+        if payment is None or payment.status == "created" or (payment.status == "confirmed" and payment.open):
             payment, _ = await self._payments.start(payment or _payment_for(order))
         if payment.status in ("declined", "cancelled"):
             return await self._failing(order, f"payment_{payment.status}", payment.reason)

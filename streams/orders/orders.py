@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
-
-import msgspec
 
 from rater.directory import Directory
 from rater.settings import Settings
@@ -15,19 +12,16 @@ from rater.subscriptions import Subscriptions
 from rater.wallet.store import WalletStore
 from schemas.notice import Notice
 from streams.crew import Crew
-from streams.opening import open_source
+from streams.following import follow_notices
 from streams.orders.desk import OrderDesk
 from streams.patience import patiently
-from streams.payments.desk import PAGE, PaymentDesk
-from streams.payments.payments import POLL_S, READ_ROWS, READ_S
-from streams.topics import NOTICES, records_of
+from streams.payments.desk import PaymentDesk
+from streams.payments.due import watch
 
 #: Its own place in the notices.
 GROUP: Final = "orders"
 #: An order goes on once its payment has ended.
 ENDED: Final = frozenset({"payment.confirmed", "payment.declined", "payment.cancelled"})
-
-_decode = msgspec.json.Decoder(Notice).decode
 
 
 class Orders:
@@ -44,7 +38,8 @@ class Orders:
 
     async def run(self) -> None:
         """Look at what is due and follow the notices, for ever; cancel to stop."""
-        async with Crew(self._look(), self._follow()) as crew:
+        follow = follow_notices(self._settings, GROUP, self.hear, kafka=self._kafka)
+        async with Crew(watch(self._look_once, self._woken), follow) as crew:
             await crew.wait(asyncio.Event().wait())
 
     async def hear(self, notice: Notice) -> None:
@@ -53,19 +48,5 @@ class Orders:
             await self.desk.look_soon(notice.tenant, notice.data["name"])
             self._woken.set()
 
-    async def _look(self) -> None:
-        while True:
-            self._woken.clear()
-            if await patiently("redis", self.desk.look_once) < PAGE:
-                try:
-                    async with asyncio.timeout(POLL_S):
-                        await self._woken.wait()
-                except TimeoutError:
-                    pass
-
-    async def _follow(self) -> None:
-        async with open_source(self._settings, GROUP, kafka=self._kafka, topics=(NOTICES,)) as source:
-            while True:
-                for record in records_of(await patiently("kafka", partial(source.read, READ_ROWS, READ_S))):
-                    await patiently("redis", partial(self.hear, _decode(record.value)))
-                await patiently("kafka", source.commit)
+    async def _look_once(self) -> int:
+        return await patiently("redis", self.desk.look_once)

@@ -37,9 +37,9 @@ from rater.payments.methods import WalletMethods
 from rater.payments.model import Means, Payment
 from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore
-from streams.payments.desk import LOOK_MAX_MS, LOOK_MIN_MS, PAGE, PaymentDesk
+from streams.payments.desk import LOOK_MAX_MS, LOOK_MIN_MS, PaymentDesk
 from streams.payments.documents import Documents
-from streams.payments.due import Due, each
+from streams.payments.due import PAGE, Due, each
 from streams.payments.offers import Offers
 
 log = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore
 from schemas.fates import Reason
 from streams.payments.documents import Documents
-from streams.payments.due import Due, each
+from streams.payments.due import PAGE, Due, each
 from streams.payments.listing import Listing, Sort, payment_of
 from streams.payments.provider import NoAnswerError, Provider, ProviderEvent
 
@@ -42,8 +42,6 @@ MINUTE_MS = 60_000
 #: A payment is looked at again after as long as it has waited so far, within these.
 LOOK_MIN_MS = MINUTE_MS
 LOOK_MAX_MS = 6 * 60 * MINUTE_MS
-#: Claimed at a time, and looked at beside each other: few enough to be done before their lease ends.
-PAGE = 20
 
 
 class PaymentError(RaterError):

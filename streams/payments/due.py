@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from streams.patience import AWAY
@@ -20,6 +21,11 @@ log = logging.getLogger(__name__)
 
 #: How long a claimed entry is left to who claimed it: longer than a provider's answer takes.
 LEASE_MS = 120_000
+
+#: Entries in one round.
+PAGE = 20
+#: How often is looked for what is due. The clock may be moved, so nobody sleeps until a time.
+POLL_S = 1.0
 
 #: KEYS: the sorted set, and a hash of each entry's token (with the last one given out under the empty name).
 _PUT = """
@@ -72,6 +78,16 @@ class Due:
     async def count(self) -> int:
         """How many entries there are, due or not."""
         return int(await self._redis.zcard(self._keys[0]))
+
+
+async def watch(look_once: Callable[[], Awaitable[int]], woken: asyncio.Event) -> None:
+    """Look at what is due, for ever: when woken, and every so often."""
+    while True:
+        woken.clear()
+        if await look_once() < PAGE:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await woken.wait()
 
 
 async def each(claimed: Sequence[tuple[str, int]], look: Callable[[str, int], Awaitable[None]], what: str) -> None:

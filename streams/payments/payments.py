@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
-
-import msgspec
 
 from rater.catalogue import Catalogue
 from rater.directory import Directory
@@ -17,26 +14,20 @@ from rater.settings import Settings
 from rater.wallet.store import WalletStore
 from schemas.notice import Notice
 from streams.crew import Crew
-from streams.opening import open_source
+from streams.following import follow_notices
 from streams.patience import patiently
 from streams.payments.auto_refills import AutoRefills
-from streams.payments.desk import PAGE, PaymentDesk
+from streams.payments.desk import PaymentDesk
 from streams.payments.documents import Documents
+from streams.payments.due import watch
 from streams.payments.invoice import InvoiceProvider
 from streams.payments.offers import Offers
 from streams.payments.parent import ParentProvider
 from streams.payments.provider import Provider
-from streams.topics import NOTICES, records_of
 
 #: Its own place in the notices.
 GROUP: Final = "auto-refill"
 LOW_BALANCE: Final = "wallet.low_balance"
-#: How often is looked for what is due. The clock may be moved, so nobody sleeps until a time.
-POLL_S = 1.0
-READ_ROWS = 1000
-READ_S = 1.0
-
-_decode = msgspec.json.Decoder(Notice).decode
 
 
 class Payments:
@@ -57,7 +48,8 @@ class Payments:
 
     async def run(self) -> None:
         """Look at what is due and follow the notices, for ever; cancel to stop."""
-        async with Crew(self._look(), self._follow()) as crew:
+        follow = follow_notices(self._settings, GROUP, self._hear, kafka=self._kafka)
+        async with Crew(watch(self.look_once, self._woken), follow) as crew:
             await crew.wait(asyncio.Event().wait())
 
     async def look_once(self) -> int:
@@ -70,27 +62,10 @@ class Payments:
         for provider in self.providers.values():
             await provider.close()
 
-    async def _look(self) -> None:
-        while True:
-            self._woken.clear()
-            if await self.look_once() < PAGE:
-                try:
-                    async with asyncio.timeout(POLL_S):
-                        await self._woken.wait()
-                except TimeoutError:
-                    pass
-
-    async def _follow(self) -> None:
-        async with open_source(self._settings, GROUP, kafka=self._kafka, topics=(NOTICES,)) as source:
-            while True:
-                for record in records_of(await patiently("kafka", partial(source.read, READ_ROWS, READ_S))):
-                    await self._hear(_decode(record.value))
-                await patiently("kafka", source.commit)
-
     async def _hear(self, notice: Notice) -> None:
         """A wallet that ran low is looked at; a notice that is told again makes it be looked at again."""
         if notice.type == LOW_BALANCE:
-            await patiently("redis", partial(self.auto_refills.look_soon, notice.tenant, notice.wallet))
+            await self.auto_refills.look_soon(notice.tenant, notice.wallet)
             self._woken.set()
 
 

@@ -1,27 +1,18 @@
-"""Follows the topics with a cursor of its own and makes a delivery for each event and endpoint.
+"""Makes a delivery for each event and endpoint, of what the topics tell (streams/following.py).
 
-The protocol of one round, and what a crash after each step leaves:
-
-1. read: nothing happened.
-2. put the deliveries in Redis, where any process attempts them: some or all are there; the next start reads the same
-   records, and finds by their ids those that are there.
-3. commit the cursor: the round is done.
-
-So no event is lost, and none is put in twice while it stands in an endpoint's log. A record that nobody can read is
-passed over with a line in the log: its topic is written by the engine alone, and the others must not wait for it.
+Deliveries are put in Redis, where any process attempts them. What is read again after a crash is found there by its id,
+so no event is lost, and none is put in twice while it stands in an endpoint's log.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Sequence
 
-import msgspec
-
+from streams.following import follow_once, readable
 from streams.patience import patiently
 from streams.topics import Page, Source, records_of
-from streams.webhooks.events import Event, event_of
+from streams.webhooks.events import event_of
 from streams.webhooks.fanout import Endpoints, Fanout
 
 log = logging.getLogger(__name__)
@@ -47,24 +38,11 @@ class Follower:
 
     async def follow_once(self, wait_s: float) -> int:
         """One round. Answers how many records were read."""
-        pages = await patiently("kafka", partial(self._source.read, ROWS_MAX, wait_s))
-        if not pages:
-            return 0
-        if await patiently("redis", self._endpoints.tenants):  # else nobody listens: nothing to decode
-            events = list(_events(pages))
-            new = await patiently("redis", lambda: self._fanout.offer(events))
-            if new:
-                self._wake()
-        await patiently("kafka", self._source.commit)
-        return sum(len(page.values) for page in pages)
+        return await follow_once(self._source, self._act_on, wait_s)
 
-
-def _events(pages: Iterable[Page]) -> Iterable[Event]:
-    for record in records_of(pages):
-        try:
-            event = event_of(record)
-        except (msgspec.DecodeError, ValueError) as error:
-            log.error("%s %d:%d cannot be told: %s", record.topic, record.partition, record.offset, error)
-            continue
-        if event is not None:
-            yield event
+    async def _act_on(self, pages: Sequence[Page]) -> None:
+        if not await patiently("redis", self._endpoints.tenants):
+            return  # nobody listens: nothing to decode
+        events = [event for event in readable(records_of(pages), event_of) if event is not None]
+        if await patiently("redis", lambda: self._fanout.offer(events)):
+            self._wake()

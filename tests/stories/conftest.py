@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,6 +70,11 @@ class Theatre:
     def balance(self, wallet: str) -> str:
         """What a wallet has."""
         return self.operator.balance(wallet)
+
+    def notices(self, kind: str) -> list[dict[str, Any]]:
+        """What was told of a kind, in order."""
+        told = [json.loads(line) for line in self.served.topic("notices")]
+        return [notice for notice in told if notice["type"] == kind]
 
 
 def instant(text: str) -> datetime:

@@ -33,11 +33,14 @@ from rater.plans.proration import prorated_nanos
 _NOTHING = Capacity()
 
 
-def buy(sub: Subscription, name: str, order: str, at_ms: int, view: View, *, auto_pay: bool = True) -> Step:
-    """Order an add-on of the plan; who cannot pay it has not bought it.
+def buy(
+    sub: Subscription, name: str, order: str, at_ms: int, view: View, *, auto_pay: bool = True, number: str = ""
+) -> Step:  # fmt: skip
+    """Order an add-on of the plan; who cannot pay it has not bought it. `number` is the phone number that it is.
 
     Raises:
-        PlanError: the plan has no such add-on, the order's id was used before, or the subscriber is held.
+        PlanError: the plan has no such add-on, the order's id was used before, the subscriber is held, or has as many
+            numbers as the plan allows.
     """
     plan = view.plan(sub.plan, at_ms)
     addon = addon_named(plan, name)
@@ -47,10 +50,16 @@ def buy(sub: Subscription, name: str, order: str, at_ms: int, view: View, *, aut
         raise PlanError("order", f"there is an order {order} already")
     if sub.status != "active":
         raise PlanError("subscription", f"the subscription is {sub.status}; nothing can be bought for it now")
+    if addon.is_number != bool(number):
+        what = "a phone number; say which" if addon.is_number else "no phone number"
+        raise PlanError("addon", f"add-on {name} is {what}")
+    if number:
+        _check_numbers(sub, at_ms, view)
     own = Periods(sub.zone, at_ms, plan.billing.months, plan.billing.by).period(0)
     bought = Bought(
-        order, name, plan.name, plan.version, at_ms, auto_pay, months=plan.billing.months, by=plan.billing.by
-    )
+        order, name, plan.name, plan.version, at_ms, auto_pay, months=plan.billing.months, by=plan.billing.by,
+        number=number,
+    )  # fmt: skip
     price_nanos, period = addon.price_nanos, own
     if addon.recurring:
         price_nanos = prorated_nanos(price_nanos, plan.proration.first, own, at_ms, sub.zone, plan.currency)
@@ -163,6 +172,13 @@ def capacity_of(sub: Subscription, view: View, at_ms: int) -> Capacity:
     return combined(view.plan(sub.plan, at_ms).capacity, bought_capacity(sub, view), sub.extras)
 
 
+def without_numbers(sub: Subscription) -> tuple[Subscription, tuple[Saying, ...]]:
+    """A subscription without its phone numbers: they went to others while the subscriber had another wallet."""
+    gone = [bought for bought in sub.bought if bought.number]
+    kept = tuple(bought for bought in sub.bought if not bought.number)
+    return replace(sub, bought=kept), tuple(released(bought, "moved") for bought in gone)
+
+
 def without_capacity(sub: Subscription, view: View) -> tuple[Subscription, tuple[Saying, ...]]:
     """A subscription whose bought capacity is dropped: who does not have it any more does not pay for it."""
     addons = {bought.id: addon_of(bought, view) for bought in sub.bought}
@@ -174,6 +190,15 @@ def without_capacity(sub: Subscription, view: View) -> tuple[Subscription, tuple
 def released(bought: Bought, reason: str) -> Saying:
     """An add-on is no longer the subscriber's."""
     return Saying("addon.released", {**_data(bought), "reason": reason})
+
+
+def _check_numbers(sub: Subscription, at_ms: int, view: View) -> None:
+    """One on hold is still the subscriber's and counts."""
+    allowed = capacity_of(sub, view, at_ms).numbers
+    has = [bought.number for bought in sub.bought if bought.number]
+    if allowed is not None and len(has) >= allowed:
+        first = f", it has {' and '.join(has)}; release one first" if has else ""
+        raise PlanError("number", f"plan {sub.plan} allows {allowed} number{'s' * (allowed != 1)}{first}")
 
 
 def _held(sub: Subscription, bought: Bought, reason: str, at_ms: int, view: View) -> tuple[Subscription, Saying]:
@@ -218,4 +243,5 @@ def _sum(one: Capacity, other: Capacity) -> Capacity:
 
 
 def _data(bought: Bought) -> dict[str, str]:
-    return {"addon": bought.name, "order": bought.id, "plan": bought.plan}
+    data = {"addon": bought.name, "order": bought.id, "plan": bought.plan}
+    return data | {"number": bought.number} if bought.number else data

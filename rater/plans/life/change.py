@@ -46,6 +46,7 @@ def account_of(
         extras=sub.extras,
         bought_balances=frozenset(grant.id for grant in sub.grants if grant.order),
         paid_nanos=sub.paid_nanos if is_paid else 0,
+        numbers=sum(1 for bought in sub.bought if bought.number),
     )
 
 

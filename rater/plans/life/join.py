@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from rater.errors import PlanError
 from rater.plans.calendar import Periods
 from rater.plans.due import billing_periods, validity_periods
+from rater.plans.life.addons import without_numbers
 from rater.plans.life.outcome import finished, invoiced, step, unpaid
 from rater.plans.life.period import Begun, begin_period
 from rater.plans.life.state import Grant, Saying, Step, Subscription, View
@@ -22,8 +23,13 @@ from rater.plans.model import Plan
 UNLIMITED_NANOS: Final = -9_000_000_000 * 10**9
 
 
-def begin(before: Subscription | None, plan: str, assigned_ms: int, zone: str, volume: int | None, view: View) -> Step:
+def begin(
+    before: Subscription | None, plan: str, assigned_ms: int, zone: str, volume: int | None, view: View, *,
+    came_back: bool = False,
+) -> Step:  # fmt: skip
     """A plan is assigned. What the subscriber had in this wallet before ends: its grants as `leaving.unused` says.
+
+    Who `came_back` had another wallet between, and so has none of its phone numbers any more.
 
     What cannot be paid is assigned all the same, and held until the wallet is refilled. Nothing is refunded: who
     changes a plan by its terms uses `change`.
@@ -40,7 +46,8 @@ def begin(before: Subscription | None, plan: str, assigned_ms: int, zone: str, v
     if before is not None:
         old = view.plans(before.plan, assigned_ms)
         before, closed = invoiced(before, assigned_ms)
-        sayings = (*closed, *sayings)
+        before, gone = without_numbers(before) if came_back else (before, ())
+        sayings = (*closed, *gone, *sayings)
         is_forfeited = old is not None and old.leaving.unused == "forfeited"
         grants = cut(before, assigned_ms) if is_forfeited else stopped(before)
         sub = replace(left(before, terms, assigned_ms), zone=zone, grants=grants)

@@ -55,6 +55,8 @@ class AddOnState(msgspec.Struct, frozen=True):
     next: Payment | None
     #: On hold: when it is released; None: not by itself.
     release_ms: int | None
+    #: The phone number that it is; empty where it is none.
+    number: str
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -138,4 +140,5 @@ def _addon(bought: Bought, view: View) -> AddOnState:
         capacity=addon.capacity if addon is not None else Capacity(),
         next=Payment(bought.next_ms, addon.price_nanos) if is_due and addon is not None else None,
         release_ms=on_hold + days * DAY_MS if on_hold and days is not None else None,
+        number=bought.number,
     )

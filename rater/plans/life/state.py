@@ -74,6 +74,8 @@ class Bought(msgspec.Struct, frozen=True, omit_defaults=True):
     #: Its periods, counted from the order.
     months: int = 1
     by: PeriodBy = "month-end"
+    #: The phone number it is, E.164; empty where it is none.
+    number: str = ""
 
 
 class Planned(msgspec.Struct, frozen=True, omit_defaults=True):

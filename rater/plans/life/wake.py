@@ -27,13 +27,18 @@ def wake(sub: Subscription, at_ms: int, view: View) -> Step | None:
         is_empty = sub.status == "expired" and view.available_nanos <= 0
         if woken is None or is_empty or needs_nanos(woken, view) > max(0, view.available_nanos):
             return None
-        return woken
+        return _or_waits(woken, sub, view)
     if sub.status == "active":
         for bought in sub.bought:
             paid = paid_step(sub, bought, at_ms, view) if bought.on_hold_since_ms and bought.auto_pay else None
             if paid is not None and paid.fee_nanos <= max(0, view.available_nanos):
-                return paid
+                return _or_waits(paid, sub, view)
     return None
+
+
+def _or_waits(woken: Step, sub: Subscription, view: View) -> Step:
+    """It goes on waiting if others have spent meanwhile what was available: a step too, so that the next may pay."""
+    return replace(woken, unpaid=finished(sub, woken.at_ms, view) if woken.fee_nanos > 0 else None)
 
 
 def revived(sub: Subscription, at_ms: int, view: View) -> Step | None:

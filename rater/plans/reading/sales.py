@@ -60,11 +60,25 @@ def _addon(section: Section) -> AddOn:
         hold_days=section.whole("hold_days", 0, HOLD_DAYS_MAX),
         allowances=read_allowances(section),
         capacity=capacity,
+        is_number=section.flag("number"),
+        quarantine_days=section.whole("quarantine_days", 0, HOLD_DAYS_MAX) or 0,
     )
+    _check_number(section, addon)
     if addon.hold_days is not None and not addon.recurring:
         section.wrong("hold_days", '"hold_days" of an add-on that is paid once; write "recurring: true" or take it out')
     section.done()
     return addon
+
+
+def _check_number(section: Section, addon: AddOn) -> None:
+    if addon.quarantine_days and not addon.is_number:
+        detail = '"quarantine_days" of an add-on that is no phone number; write "number: true" or take it out'
+        section.wrong("quarantine_days", detail)
+    if addon.is_number and not addon.recurring:
+        section.wrong("number", 'a phone number that is paid once; write "recurring: true"')
+    if addon.is_number and addon.capacity.numbers is not None:
+        detail = '"numbers" of a phone number, which would raise what it counts against; take it out'
+        section.wrong("capacity", detail)
 
 
 def read_scale(version: Section, allowances: tuple[Allowance, ...]) -> Scale | None:

@@ -61,6 +61,8 @@ local function leave(call, item, v)  -- its record stays: to tell an old view, a
   member.holds = without(before, PARENT)
   cross(call, wallet, member, before, 'parent', item.cause)
   list_member(call, item, 'ZREM')
+  set_pool(call, item, false)
+  check_floor(call, wallet, item.cause)
 end
 
 local function change_holds(call, item, v)  -- answers false if the subscriber is no member

@@ -32,13 +32,13 @@ local function keep_document(call, item, o)
 end
 
 -- Shared allowances make a subscriber the pool of its wallet. There is one, the first; another's are for itself alone.
-local function set_pool(call, item, o)
+local function set_pool(call, item, pools)
   local wallet, who, covered = item.wallet, item.member.subscriber, item.member.covered
-  if not wallet.pooled and not o.pools then return end
+  if not wallet.pooled and not pools then return end
   local key = pool_key(call.tag, wallet.tenant, wallet.name)
   if wallet.pooled and redis.call('GET', key) ~= who then return end
-  wallet.pooled, wallet.pool_covers = o.pools, o.pools and covered
-  call.listed[#call.listed + 1] = o.pools and {'SET', key, who} or {'DEL', key}
+  wallet.pooled, wallet.pool_covers = pools, pools and covered
+  call.listed[#call.listed + 1] = pools and {'SET', key, who} or {'DEL', key}
 end
 
 local function step_subscription(call, item)  -- answers a verdict, a stale answer, or nil if there is no such member
@@ -56,7 +56,7 @@ local function step_subscription(call, item)  -- answers a verdict, a stale answ
   if item.u >= 0 then v.cu, v.cn = item.u, item.n end
   if o.floor_u then wallet.fu, wallet.fn = o.floor_u, o.floor_n end
   set_upon(member, o.upon)
-  set_pool(call, item, o)
+  set_pool(call, item, o.pools)
   local before = member.holds
   local others = without(before, EXPIRED + PAYMENT + PARENT)
   member.holds, member.dirty = bit.bor(others, o.bits, parent_of(wallet, member)), true

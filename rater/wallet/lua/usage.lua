@@ -130,9 +130,10 @@ local function decide_usage(call, item)  -- answers a verdict, or nil if it has 
   local v = {fate = REFUSED, reason = SUSPENDED, bu = wallet.bu, bn = wallet.bn}
   local held = holds_for(wallet, member) ~= 0 or without(member.holds, PARENT) ~= 0
   if held and not item.free then return v end
-  -- A refusal burns the id, so one that follows from the counters needs the right ones.
+  -- A refusal burns the id, so one that follows from the counters needs the right ones, and any the right plan.
   local is_counted = item.refuse == AMOUNT_LIMIT or item.refuse == USED_UP
-  if item.refuse ~= 0 and not is_counted then v.reason = item.refuse; return v end
+  local is_other_plan = terms_of(member.expected) ~= terms_of(member.upon)
+  if item.refuse ~= 0 and not is_counted and not is_other_plan then v.reason = item.refuse; return v end
   if item.uncounted or not assumed(item, member) then return nil end
   if item.refuse ~= 0 then v.reason = item.refuse; return v end
   local au, an = sub(wallet.bu, wallet.bn, wallet.fu, wallet.fn)

@@ -12,7 +12,7 @@ from rater.wallet.entry import Decision
 from schemas.fates import Fate, Reason
 from schemas.notice import Notice
 
-CLOSING = Closing("t", "acme", "acme", 0, 1_000, "acme/line/2")
+CLOSING = Closing("t", "acme", 0, 1_000, "acme/line/2")
 
 
 def decision(n: int, balance: int = 0, fate: Fate = Fate.RATED) -> Decision:
@@ -28,19 +28,19 @@ def test_what_is_owed_less_what_is_covered(balance: int, covered: int, total: in
 
 
 def test_it_stands_where_the_step_was_decided() -> None:
-    earlier = replace(invoice_of(CLOSING, decision(3, -49), "EUR", [], None), id="acme-0")
-    found = invoice_of(CLOSING, decision(9, -61), "EUR", [earlier], earlier)
+    earlier = replace(invoice_of(CLOSING, decision(3, -49), "acme", "EUR", [], None), id="acme-0")
+    found = invoice_of(CLOSING, decision(9, -61), "acme", "EUR", [earlier], earlier)
     assert (found.total_nanos, found.status, found.before) == (12 * NANOS, "open", "acme-0")
     assert (found.place, found.issued_ms) == (Place(1, 9), 7)
 
 
 def test_where_nothing_is_owed_there_is_only_a_mark() -> None:
-    assert invoice_of(CLOSING, decision(3, 5), "EUR", [], None).status == "empty"
+    assert invoice_of(CLOSING, decision(3, 5), "acme", "EUR", [], None).status == "empty"
 
 
 def test_a_payment_after_the_step_is_not_in_its_balance() -> None:
     """Whether the invoice says so already or not: the wallet's order decides."""
-    invoice = invoice_of(CLOSING, decision(3, -49), "EUR", [], None)
+    invoice = invoice_of(CLOSING, decision(3, -49), "acme", "EUR", [], None)
     assert covers(invoice, None, Place(1, 9))
     assert covers(replace(invoice, status="paid"), decision(10), Place(1, 9))
     assert not covers(invoice, decision(8), Place(1, 9))

@@ -125,6 +125,9 @@ class Served:
             copytree(CONFIG / "tariffs", folder / "config" / "tariffs")
             copytree(CONFIG / "plans" / "examples", folder / "config" / "plans")
             copy(CONFIG / "vat.csv", folder / "config")
+        else:
+            (folder / "config").mkdir()
+            (folder / "config" / "vat.csv").write_text("country,percent,effective_from\nDE,19,2021-01-01\n")
         (folder / "config" / "tariffs").mkdir(parents=True, exist_ok=True)
         (folder / "config" / "plans").mkdir(exist_ok=True)
         (folder / "config" / "tariffs" / "test.yaml").write_text(TARIFF.format(price="1.00"))

@@ -40,7 +40,8 @@ def test_the_terms_of_a_plan_of_minutes_are_shown_whole(buyer):
     assert minutes["roll_over"] == {"periods": 1, "maximum": "18000000"}
     bundle, number = plan["addons"]
     assert (bundle["price"], bundle["allowances"][0]["expires_months"], bundle["recurring"]) == ("12.00", 3, False)
-    assert (number["upfront"], number["hold_days"], number["capacity"]["numbers"]) == ("1.00", 14, 1)
+    assert (number["upfront"], number["hold_days"]) == ("1.00", 14)
+    assert (number["is_number"], number["quarantine_days"]) == (True, 30)
     assert plan["entitlements"]["capacity"]["concurrent_calls"] == 10
     assert plan["leaving"]["upgrade"] == {"at": "at-once"}
     assert plan["leaving"]["asked_by"] == ["manager", "owner"]

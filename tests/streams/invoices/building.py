@@ -44,7 +44,7 @@ class Billing:
         step = f"w/line/{self.closings}"
         found = identity("t", PLANS, step)
         await self.wallets.decide(entry(Kind.DEBIT, fee, identity=found, cause=f"{PLANS}/{step}"))
-        return Closing("t", "w", "w", 0, until_ms or self.closings * 1_000, step)
+        return Closing("t", "w", 0, until_ms or self.closings * 1_000, step)
 
     async def invoice(self, closing: Closing) -> Invoice:
         """Have it made."""
@@ -59,4 +59,9 @@ class Billing:
 def desk_of(redis: Any) -> InvoiceDesk:
     """Of another process."""
     store = WalletStore(redis, SHARDS, "process")
-    return InvoiceDesk(Shelf(redis, store), store, lambda: NOW_MS)
+    return InvoiceDesk(Shelf(redis, store), store, account_of, lambda: NOW_MS)
+
+
+async def account_of(tenant: str, wallet: str) -> str:
+    """Whose a wallet is here."""
+    return f"{wallet}-account"

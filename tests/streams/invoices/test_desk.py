@@ -105,7 +105,7 @@ async def test_money_that_came_otherwise_is_taken_off_the_next(billing: Billing)
 
 async def test_a_step_that_nobody_knows_is_passed_over_and_costs_nothing(billing: Billing) -> None:
     await billing.use("5")
-    assert await billing.desk.close(Closing("t", "w", "w", 0, 500, "w/line/77")) is None
+    assert await billing.desk.close(Closing("t", "w", 0, 500, "w/line/77")) is None
     assert (await billing.invoice(await billing.close())).total_nanos == 5 * NANOS
 
 
@@ -118,8 +118,10 @@ async def test_pages_are_newest_first_and_of_one_tenant(billing: Billing) -> Non
     found, after = await shelf.of_wallet("t", "w", 2, "")
     rest, end = await shelf.of_wallet("t", "w", 3, after)
     assert ([one.id for one in (*found, *rest)], end) == (made[::-1], "")
-    found, after = await shelf.of_tenant("t", 3, "")
-    rest, end = await shelf.of_tenant("t", 3, after)
-    assert (sorted(one.id for one in (*found, *rest)), end) == (sorted(made), "")
-    assert await shelf.of_tenant("u", 3, "") == ([], "")
+    for account in ("", "w-account"):
+        found, after = await shelf.of_account("t", account, 3, "")
+        rest, end = await shelf.of_account("t", account, 3, after)
+        assert (sorted(one.id for one in (*found, *rest)), end) == (sorted(made), "")
+    assert await shelf.of_account("u", "", 3, "") == ([], "")
+    assert await shelf.of_account("t", "other", 3, "") == ([], "")
     assert await shelf.get("u", made[0]) is None

@@ -261,8 +261,8 @@ class TestCancel:
     def test_all_ends_at_once(self):
         desk = Desk([example("e-minutes")])
         desk.begin("minutes-pro", NOV)
-        for name, order in (("bundle-300", "a"), ("phone-number", "b")):
-            assert desk.make(buy(desk.now, name, order, NOV, desk.view))
+        for name, order, number in (("bundle-300", "a", ""), ("phone-number", "b", "+12125550100")):
+            assert desk.make(buy(desk.now, name, order, NOV, desk.view, number=number))
         assert desk.make(cancel(desk.now, NOV_15, desk.view))
         assert (desk.now.status, desk.holds, desk.now.due_ms, desk.now.bought) == ("cancelled", {"expired"}, None, ())
         assert desk.left(NOV_15) == {}

@@ -41,10 +41,10 @@ def test_the_minutes_plan_by_the_story():
 def test_add_ons_with_their_state():
     desk = Desk([example("e-minutes")], "55")
     desk.begin("minutes-pro", NOV)
-    for name, order in (("bundle-300", "a"), ("phone-number", "b")):
-        assert desk.make(buy(desk.now, name, order, NOV, desk.view))
+    for name, order, number in (("bundle-300", "a", ""), ("phone-number", "b", "+12125550100")):
+        assert desk.make(buy(desk.now, name, order, NOV, desk.view, number=number))
     bundle, number = seen(desk, NOV).addons
-    assert (bundle.state, bundle.next, number.state) == ("once", None, "active")
+    assert (bundle.state, bundle.next, number.state, number.number) == ("once", None, "active", "+12125550100")
     assert number.next == Payment(at("2026-12-10 00:00"), 2 * UNIT)
     (unit,) = seen(desk, NOV).units
     assert unit.total == 1290 * MIN
