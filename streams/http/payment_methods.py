@@ -37,9 +37,9 @@ async def save(call: Call[SavedMethodIn]) -> SavedMethods:
 
 async def remove(call: Call[NoForm]) -> SavedMethods:
     """Forget a method; Stripe's own copy is the platform's to remove."""
-    wallet = await find(call, call.path["wallet"])
+    wallet, name = await find(call, call.path["wallet"]), call.path["name"]
     found = await _stored(call, wallet)
-    return await _change(call, found, lambda found: removed(found, call.path["name"]))
+    return await _change(call, found, lambda found: removed(found, name), needs=name)
 
 
 async def _stored(call: Call[Any], wallet: WalletState) -> WalletMethods:
@@ -48,13 +48,18 @@ async def _stored(call: Call[Any], wallet: WalletState) -> WalletMethods:
 
 
 async def _change(
-    call: Call[Any], found: WalletMethods, after: Callable[[WalletMethods], WalletMethods]
+    call: Call[Any], found: WalletMethods, after: Callable[[WalletMethods], WalletMethods], *, needs: str = ""
 ) -> SavedMethods:  # fmt: skip
-    """Change the document once for the Idempotency-Key, which stands for the version that it was to change."""
-    documents, version = call.desk.engine.payments.methods, str(found.version).encode()
-    claimed, is_new = await call.desk.claims.claim(
-        call.tenant, call.idempotency_key, call.subject, call.form, version
-    )  # fmt: skip
+    """Change the document once for the Idempotency-Key, which stands for the version that it was to change.
+
+    `needs` is a method that has to be there, unless this very key has changed it before.
+    """
+    documents, claims = call.desk.engine.payments.methods, call.desk.claims
+    version = str(found.version).encode()
+    claimed, is_new = await claims.claim(call.tenant, call.idempotency_key, call.subject, call.form, version)
+    if needs and is_new and not found.named(needs):
+        await claims.release(call.tenant, call.idempotency_key)
+        raise Problem("not-found", f"{found.wallet} has no saved payment method {needs}")
     await documents.create(WalletMethods(call.tenant, found.wallet, version=0), found.wallet)
 
     def once(stored: WalletMethods) -> WalletMethods:
@@ -62,7 +67,7 @@ async def _change(
 
     changed = await documents.change(call.tenant, found.wallet, once)
     if is_new and changed.version != int(claimed) + 1:
-        await call.desk.claims.release(call.tenant, call.idempotency_key)
+        await claims.release(call.tenant, call.idempotency_key)
         raise Problem("conflict", "another request changed it at this moment; send this one again")
     await _tell_account(call, changed)
     return _shown(changed, repeated=not is_new)

@@ -126,7 +126,7 @@ class OrderDesk:
         if not order.is_paid_by_provider:
             return await self._make(order)
         payment = await self.payment_of(order)
-        if payment is None or (payment.status == "confirmed" and payment.open):
+        if payment is None or payment.status == "created" or (payment.status == "confirmed" and payment.open):
             payment, _ = await self._payments.start(payment or _payment_for(order))
         if payment.status in ("declined", "cancelled"):
             return await self._failing(order, f"payment_{payment.status}", payment.reason)

@@ -29,6 +29,7 @@ import stripe
 from rater.payments.model import Disputed, Payment, ProviderAnswer, Refunded
 from rater.settings import PaymentSettings
 from streams.payments.provider import NoAnswerError, ProviderEvent, WebhookError
+from streams.payments.stripe_intents import event_of, given_up, is_of, names_on, params_of, reason_of
 from streams.payments.stripe_units import UnitsError, nanos_of, units_of
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class StripeProvider:
     async def create(self, payment: Payment, now_ms: int) -> ProviderAnswer:
         """Make the intent; with a saved method, charge it."""
         try:
-            params = _params(payment)
+            params = params_of(payment)
         except UnitsError:
             return ProviderAnswer("declined", reason="amount")
         try:
@@ -130,7 +131,7 @@ class StripeProvider:
         except (stripe.SignatureVerificationError, ValueError, AttributeError) as error:
             raise WebhookError(f"this is not signed by Stripe with our secret: {type(error).__name__}") from error
         if sort in _INTENT_EVENTS:
-            return _event_of(found, None)
+            return event_of(found, None)
         if sort != "charge.refunded" and sort not in _DISPUTE_EVENTS:
             return None
         if not isinstance(found.payment_intent, str):
@@ -138,11 +139,11 @@ class StripeProvider:
         intent = await self._retrieved(found.payment_intent)
         if sort == "charge.refunded":
             total_nanos = nanos_of(found.amount_refunded, found.currency.upper())
-            return _event_of(intent, Refunded(intent.id, total_nanos))
+            return event_of(intent, Refunded(intent.id, total_nanos))
         # In another currency than the intent's nothing can be reckoned: then it is all of it.
         units = found.amount if found.currency == intent.currency else intent.amount
         amount_nanos = 0 if sort.endswith("reinstated") else nanos_of(units, intent.currency.upper())
-        return _event_of(intent, Disputed(intent.id, found.id, amount_nanos))
+        return event_of(intent, Disputed(intent.id, found.id, amount_nanos))
 
     async def close(self) -> None:
         """Close its connections."""
@@ -150,17 +151,17 @@ class StripeProvider:
 
     async def _answer(self, payment: Payment, intent: Any, now_ms: int) -> ProviderAnswer:
         """What an intent's status says of our payment."""
-        if not _is_of(payment, intent):
+        if not is_of(payment, intent):
             # Somebody's intent with our id in it; what it is worth is not what was asked for.
             log.error("intent %s is not what payment %s asked for", intent.id, payment.id)
             raise NoAnswerError(f"{intent.id} is for another amount than {payment.id}")
         if intent.status == "succeeded":
             return ProviderAnswer("confirmed", intent.id)
         if intent.status == "canceled":
-            return _given_up(payment, intent)
+            return given_up(payment, intent)
         if intent.status in _WAITS_FOR_PAYER:
             if payment.means.method and intent.status == "requires_payment_method":
-                return await self._cancelled(intent.id, "declined", _why(intent.last_payment_error))
+                return await self._cancelled(intent.id, "declined", reason_of(intent.last_payment_error))
             if now_ms - payment.created_ms >= ABANDONED_MS:
                 return await self._cancelled(intent.id, "cancelled", "abandoned")
             return ProviderAnswer("pending", intent.id, client_secret=intent.client_secret or "")
@@ -170,7 +171,7 @@ class StripeProvider:
         """A saved method that was declined; its intent is closed first."""
         told = error.error
         intent = told.payment_intent if told is not None else None
-        reason = _why(told) or error.code or "declined"
+        reason = reason_of(told) or error.code or "declined"
         if intent is None:
             return ProviderAnswer("declined", reason=reason)
         return await self._cancelled(intent.id, "declined", reason)
@@ -206,7 +207,7 @@ class StripeProvider:
             page = await self._intents.list_async(wanted)  # type: ignore[arg-type]
             looked_at = 0
             async for intent in page.auto_paging_iter():
-                if _names(intent).get("rater_payment") == payment.id:
+                if names_on(intent).get("rater_payment") == payment.id:
                     return intent
                 looked_at += 1
                 if looked_at >= LISTED_MAX:
@@ -214,57 +215,6 @@ class StripeProvider:
         except _AWAY as error:
             raise _no_answer(error) from error
         return None
-
-
-def _params(payment: Payment) -> dict[str, Any]:
-    """What an intent is made of; always the same for a payment, as its key demands."""
-    params: dict[str, Any] = {
-        "amount": units_of(payment.amount_nanos, payment.currency),
-        "currency": payment.currency.lower(),
-        "metadata": {"rater_tenant": payment.tenant, "rater_payment": payment.id, "rater_wallet": payment.wallet},
-        "description": f"{payment.purpose.kind} {payment.purpose.name}".strip(),
-        "automatic_payment_methods": {"enabled": True},
-    }
-    if payment.means.customer:
-        params["customer"] = payment.means.customer
-    if payment.means.method:
-        params |= {"payment_method": payment.means.method, "confirm": True, "off_session": True}
-        # Nobody is there to be led to a bank's page.
-        params["automatic_payment_methods"]["allow_redirects"] = "never"
-    return params
-
-
-def _event_of(intent: Any, report: Refunded | Disputed | None) -> ProviderEvent | None:
-    """An event about the payment that an intent names; None if it names none of ours."""
-    named = _names(intent)
-    if "rater_tenant" not in named or "rater_payment" not in named:
-        return None
-    return ProviderEvent(named["rater_tenant"], named["rater_payment"], intent.id, report)
-
-
-def _names(intent: Any) -> dict[str, str]:
-    """What we wrote on an intent."""
-    return dict(intent.metadata.to_dict()) if intent.metadata else {}
-
-
-def _given_up(payment: Payment, intent: Any) -> ProviderAnswer:
-    """A cancelled intent: declined, if a saved method was charged and refused."""
-    why = _why(intent.last_payment_error)
-    if payment.means.method and why:
-        return ProviderAnswer("declined", intent.id, why)
-    return ProviderAnswer("cancelled", intent.id, intent.cancellation_reason or "")
-
-
-def _why(told: Any) -> str:
-    """The most exact reason that Stripe gives."""
-    if told is None:
-        return ""
-    return str(getattr(told, "decline_code", None) or getattr(told, "code", None) or "declined")
-
-
-def _is_of(payment: Payment, intent: Any) -> bool:
-    units, currency = units_of(payment.amount_nanos, payment.currency), payment.currency.lower()
-    return bool(intent.amount == units and intent.currency == currency)
 
 
 def _no_answer(error: Exception) -> NoAnswerError:

@@ -120,10 +120,11 @@ async def _play(
             assert len(desk.till.stripe.intents) <= 1
         desk.till.stripe.faults.clear()
         await desk.here.orders.desk.start(wanted)
-        for reference, intent in desk.till.stripe.intents.items():
-            if intent["status"] == "processing":
-                desk.till.stripe.decide(reference, "succeeded")
-        await desk.later(12, 7 * HOUR_MS)
+        for _ in range(12):
+            for reference, intent in desk.till.stripe.intents.items():
+                if intent["status"] == "processing":
+                    desk.till.stripe.decide(reference, "succeeded")
+            await desk.later(1, 7 * HOUR_MS)
         order = await desk.order()
         is_paid = len(desk.till.stripe.paid) == 1
         is_made = is_paid if way[0] == "card" else money == "12.00"

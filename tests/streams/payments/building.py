@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import redis.asyncio as redis_async
 
 from rater.catalogue import Catalogue
@@ -66,16 +67,15 @@ class Shop:
         self._processes: list[Payments] = []
         self.payments = self.process()
 
-    def process(self, redis: Any = None, store: Any = None) -> Payments:
+    def process(
+        self, redis: Any = None, store: Any = None, *, settings: Settings | None = None, kafka: bool = False
+    ) -> Payments:  # fmt: skip
         """Another process on the same wallets."""
-        settings = Settings(
-            payments=PaymentSettings(
-                stripe_key="sk_test_1", stripe_webhook_secret=SECRET, stripe_api_base=self.stripe.url
-            )
-        )
+        account = PaymentSettings(stripe_key="sk_test_1", stripe_webhook_secret=SECRET, stripe_api_base=self.stripe.url)
+        settings = msgspec.structs.replace(settings or Settings(), payments=account)
         redis, store = redis or self.redis, store or self.store
         directory = Directory(redis, store)
-        made = Payments(settings, redis, store, directory, catalogue(), lambda: self.now_ms, lambda: None, kafka=False)
+        made = Payments(settings, redis, store, directory, catalogue(), lambda: self.now_ms, lambda: None, kafka=kafka)
         self._processes.append(made)
         return made
 

@@ -70,9 +70,9 @@ async def test_the_threshold_is_put_on_the_wallet_and_one_that_is_low_already_is
 async def test_a_notice_that_comes_twice_and_two_processes_pay_once(low: Shop) -> None:
     await low.apply(Kind.DEBIT, "w", "16")
     await low.news()
-    (notice,) = low.notices
+    (told,) = low.notices
     others = [low.process() for _ in range(3)]
-    await asyncio.gather(*(other._hear(notice) for other in others))
+    await asyncio.gather(*(other._hear(told) for other in others))
     await asyncio.gather(*(other.look_once() for other in others), *(other.look_once() for other in others))
     await low.settle()
     assert (await low.balance(), paid_units(low)) == ("15.00", 1_000)
