@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,12 +55,22 @@ def rss_bytes(pid: int | None) -> int:
 
 
 def end_leftovers(data: Path) -> None:
-    """Kill workers on a data folder that a benchmark which was killed has left behind."""
-    mark = f"RATER_ENGINE_DATA={data}".encode()
+    """Kill workers on a data folder that a benchmark which was killed has left behind; return once they are gone."""
+    mark, killed = f"RATER_ENGINE_DATA={data}".encode(), []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):  # it has just ended, or is somebody else's
             if mark in path.read_bytes().split(b"\0") and path.parent.name != str(os.getpid()):
                 os.kill(int(path.parent.name), signal.SIGKILL)
+                killed.append(path)
+    while any(map(_lives, killed)):  # as long as they live they hold locks
+        time.sleep(0.01)
+
+
+def _lives(environ: Path) -> bool:
+    try:
+        return bool(environ.read_bytes())  # empty of a process that has ended and is not waited for
+    except OSError:
+        return False
 
 
 async def redis_cpu_s(redis: Any) -> float:

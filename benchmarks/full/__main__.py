@@ -63,7 +63,10 @@ def main(size: str, only: tuple[str, ...], again: bool, data: Path, as_json: boo
         raise click.ClickException(f"{error}; --again starts over") from error
     found = conditions.take()
     report.show_conditions(console, found)
-    parts = {name: _done(full, name, operation, folder) for name, operation, folder in chosen}
+    try:
+        parts = {name: _done(full, name, operation, folder) for name, operation, folder in chosen}
+    except PartsError as error:  # a folder that cannot be removed
+        raise click.ClickException(str(error)) from error
     found.finish()
     state = full.state.state
     text = report.as_json(

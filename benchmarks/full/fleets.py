@@ -20,7 +20,9 @@ from benchmarks.processes import end_leftovers
 from benchmarks.run import Run
 from benchmarks.sizes import SIZES
 from benchmarks.traffic import TENANT
+from rater.errors import PartsError
 from rater.settings import Settings
+from streams.embedded.child import Child
 from streams.embedded.kafka import KafkaServer
 from streams.embedded.parts import EmbeddedParts
 from streams.engine import Parts, open_parts
@@ -96,6 +98,8 @@ class Full:
         if folder.exists():
             with EmbeddedParts(folder):
                 pass  # as the last user, it stops what was left running
+            if Child("valkey", folder / "redis", [], bool).is_running():
+                raise PartsError(f"{folder} is in use by another process")
             shutil.rmtree(folder)
         if self.state.loaded(name):
             self.state.load(name, 0)

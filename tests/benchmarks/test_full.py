@@ -9,16 +9,20 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from benchmarks.calls import Calls
 from benchmarks.conditions import Conditions
 from benchmarks.figures import Figure, Part
 from benchmarks.full import needs
+from benchmarks.full.fleets import Full
 from benchmarks.full.needs import check_needs
+from benchmarks.full.scales import SCALES
 from benchmarks.full.soak import judge, slope
 from benchmarks.full.state import Done, StateFile
 from benchmarks.ledger import Before
@@ -28,6 +32,7 @@ from benchmarks.run import Run
 from benchmarks.sizes import SIZES
 from rater.errors import PartsError
 from rater.settings import Settings
+from streams.embedded.parts import EmbeddedParts
 from streams.engine import Parts, open_parts
 from streams.load import Fleet
 from streams.load.fleet import Terms
@@ -50,6 +55,14 @@ def full(data: Path, *options: str) -> list[str]:
 def result_of(done: subprocess.CompletedProcess[str]) -> Any:
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout[done.stdout.index("{\n") :])
+
+
+def processes_on(data: Path) -> list[str]:
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has just ended
+            lines.append(path.read_text(errors="replace"))
+    return [line for line in lines if str(data) in line]
 
 
 @pytest.mark.slow
@@ -76,6 +89,7 @@ def test_every_stage_runs_and_is_right_and_an_interrupted_run_goes_on(kafka: obj
     assert after["done"]["wallets-50"] == kept["done"]["wallets-50"], "it was not measured again"
     assert after["attempts"] | {"stream-50": 2} == dict.fromkeys(STAGES, 1) | {"stream-50": 2}
     assert [path.name for path in state.parent.iterdir() if path.is_dir()] == ["kafka"], "fleets are removed"
+    assert not processes_on(tmp_path), "nor is anything left running"
     once_more = result_of(subprocess.run(full(tmp_path), check=False, capture_output=True, text=True, timeout=60))
     assert once_more["parts"] == result["parts"]
 
@@ -161,6 +175,16 @@ def test_too_little_memory_or_disk_is_said_before_anything_is_loaded(
     monkeypatch.setattr(needs, "available_memory", lambda: 2**30)
     with pytest.raises(PartsError, match="too little"):
         check_needs(10, tmp_path)
+
+
+async def test_data_that_another_process_uses_are_not_removed(tmp_path: Path) -> None:
+    run = Full(SCALES["tiny"], Settings(), tmp_path, StateFile(tmp_path / "state.json", "tiny"), Console())
+    with EmbeddedParts(tmp_path / "fleet-50"):
+        with pytest.raises(PartsError, match="in use"):
+            run.clear("fleet-50")
+        assert (tmp_path / "fleet-50" / "redis").exists()
+    run.clear("fleet-50")
+    assert not (tmp_path / "fleet-50").exists()
 
 
 async def test_a_worker_left_behind_on_the_same_data_is_ended(tmp_path: Path) -> None:

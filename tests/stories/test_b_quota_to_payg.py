@@ -59,6 +59,15 @@ class Office:
         assert len(found) == count, found
         return found
 
+    def recorded(self, name: str, usages: int) -> None:
+        """Return when so many usages are in the ledger, which is a moment behind."""
+        for _ in range(300):
+            entries = self.operator.get(f"/v1/wallets/{name}/history?limit=100").ok()["entries"]
+            if sum(entry["kind"] == "usage" for entry in entries) == usages:
+                return
+            time.sleep(0.1)
+        raise AssertionError("the ledger did not catch up")
+
     def has(self, name: str) -> tuple[str, list[str]]:
         """The plan, and the messages left of the quota."""
         found = self.theatre.subscription(f"{name}-line")
@@ -137,6 +146,7 @@ def who_may_ask(office: Office) -> None:
 
 def what_it_would_mean(office: Office) -> None:
     """The new terms, and 2,700 messages of three months by the new tariff: 121.50, or 40.50 a month."""
+    office.recorded("acme", 3)
     preview = office.ask("acme", "change/preview", "alice", estimate_months=3).ok()
     assert (preview["at"], preview["charged_now"]) == (MARCH, "0.00")
     assert preview["kept"] == [{"allowance": "quota-messages", "left": "1000", "unit": "messages"}]
@@ -168,6 +178,8 @@ def paid_once(office: Office, invoice: str) -> None:
 def the_bulk_run(theatre: Theatre, office: Office, folder: Path) -> None:
     """A dry run changes nothing and says what would come; then gamma is planned for April 1, and delta refused."""
     office.details("gamma")
+    for name in ("gamma", "delta"):
+        office.recorded(name, 3)
     before = [office.theatre.subscription(f"{name}-line") for name in COMPANIES]
     run = ("plan", "migrate", "quota-2019", "--to", "usage-invoiced", "--tenant", "stage")
     said = theatre.run(*run, "--dry-run", "--report", str(folder / "dry.jsonl"))

@@ -234,5 +234,9 @@ def _asks_for_a_quote(sender: Sender) -> None:
     form["plan"] = "credits-email"
     detail = sender.operator.post("/v1/quote-requests", form, "q-2").problem(409, "conflict", "plan")
     assert detail == "plan credits-email does not offer request-quote"
-    notices = [msgspec.json.decode(line)["type"] for line in sender.theatre.served.topic("notices")]
+    for _ in range(200):  # the publisher brings them a moment later
+        notices = [msgspec.json.decode(line)["type"] for line in sender.theatre.served.topic("notices")]
+        if "quote.requested" in notices:
+            break
+        time.sleep(0.05)
     assert (notices.count("order.done"), notices.count("order.failed"), notices.count("quote.requested")) == (6, 1, 1)

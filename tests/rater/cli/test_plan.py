@@ -44,7 +44,7 @@ def test_mistakes_of_all_files_are_listed_and_the_status_is_1(catalogue):
     result = check(catalogue)
     assert result.exit_code == 1
     assert "good.yaml:3: currency" in result.output
-    assert 'good.yaml:27: quantity "10 gb" is no quantity' in result.output
+    assert 'good.yaml:28: quantity "10 gb" is no quantity' in result.output
     assert 'other.yaml:1: a plan has no versions; write at least one, with "version"' in result.output
     assert "3 mistakes" in result.output
 

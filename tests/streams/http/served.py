@@ -126,7 +126,7 @@ class Served:
             copytree(CONFIG / "plans" / "examples", folder / "config" / "plans")
             copy(CONFIG / "vat.csv", folder / "config")
         else:
-            (folder / "config").mkdir()
+            (folder / "config").mkdir(parents=True)
             (folder / "config" / "vat.csv").write_text("country,percent,effective_from\nDE,19,2021-01-01\n")
         (folder / "config" / "tariffs").mkdir(parents=True, exist_ok=True)
         (folder / "config" / "plans").mkdir(exist_ok=True)
