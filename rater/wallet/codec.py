@@ -57,7 +57,7 @@ def pack_charge(groups: Sequence[list[Debit]], now_ms: int, epoch: int, dropped_
         is_plain, total = _pack_group(group, call, members, events)
         pool: Any = 0
         if group[0].pool is not None or any(event.pool is not None for event in group):
-            pool, follows = _pack_pool(group)
+            pool, follows = _pack_pool(group, events[4])
             is_plain = is_plain and follows
         pools.append(pool)
         units, nanos = divmod(total, NANOS)
@@ -126,20 +126,22 @@ def _pack_group(
     return is_plain and ahead <= _AHEAD_MAX, ahead
 
 
-def _pack_pool(group: list[Debit]) -> tuple[tuple[bytes, bytes, bytes, list[Any]] | int, bool]:
+def _pack_pool(group: list[Debit], flags: list[int]) -> tuple[tuple[bytes, bytes, bytes, list[Any]] | int, bool]:
     """The pool of one wallet: key, state before, state after, and what each event made of it (1: the last).
 
-    Answers too whether all events were rated upon it, each upon the one before; else they are decided one by one.
+    Answers too whether all events were rated upon it, each upon the one before; else they are decided one by one. One
+    that was rated upon anything else (no pool, events that are not in this call) is marked: it is to be rated again.
     """
     pool = next(event.pool for event in group if event.pool is not None)
     before = next(event.pool_before for event in group if event.pool is not None)
     after, last, follows = b"", -1, True
     afters: list[Any] = []
     for place, event in enumerate(group):
+        afters.append(b"")
         if event.pool is not pool or event.pool_before != (after or before):
             follows = False
-        afters.append(b"")
-        if event.pool is pool and event.pool_after:
+            flags[place - len(group)] |= _UNCOUNTED
+        elif event.pool_after:
             if last >= 0:
                 afters[last] = after
             after, last = event.pool_after, place
