@@ -33,7 +33,7 @@ local function pool_at_once(batch, w, marks)
   local pool = batch.pools[w]
   if pool == 0 then return marks < POOLED, 0 end
   local state = batch.pool_states[w]
-  if marks < POOLED or state ~= pool[2] then return false end
+  if marks < POOLED or state ~= pool[2] or batch.pool_keys[w] ~= pool[1] then return false end
   return true, POOLED + (covers(pool[3] ~= '' and pool[3] or state) and POOL_COVERS or 0)
 end
 
@@ -104,7 +104,7 @@ local function pool_assumed(item, wallet)
   local pool = item.pool
   if not pool then return not wallet.pooled end
   if (item.pool_after or item.refuse ~= 0) and pool.expected ~= pool.upon then return false end
-  return wallet.pooled and terms_of(pool.expected) == terms_of(pool.upon)
+  return wallet.pooled and pool.is_it and terms_of(pool.expected) == terms_of(pool.upon)
 end
 
 local function assumed(item, member)  -- whether subscription and counters are what rating took them to be
@@ -217,6 +217,7 @@ local function pool_of(batch, w, wallet_name)  -- it may be a member that has us
   local _, path = names_of(told[1], call.tag, 'b')
   local pool = call.members[told[1]] or read_member(string.sub(path, #wallet_name + 2), batch.pool_states[w])
   call.members[told[1]], pool.expected = pool, string.sub(told[2], MEMBER_BYTES + 1)
+  pool.is_it = batch.pool_keys[w] == told[1]  -- else it left, and another took its place
   return pool
 end
 

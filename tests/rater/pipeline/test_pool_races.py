@@ -76,3 +76,40 @@ async def test_what_was_rated_before_there_was_a_pool_uses_it_though_a_later_one
     await pipeline.resolve(torn)
     outputs = pipeline.settle(await pipeline.charge(torn))
     assert [one["charged_nanos"] for one in records(outputs)] == [0, 0]
+
+
+async def test_the_pool_of_a_line_that_left_pays_for_nothing_once_another_is_the_pool(bench: Planned) -> None:
+    await pooled(bench, "10", "sim-1")
+    assignment = Assignment(NOW_MS - 5 * DAY_MS, "w", "w", "pool-5", "EUR")
+    await bench.directory.add([Subscriber("t", "other", 1, (assignment,))], now_ms=NOW_MS)
+    pipeline = await bench.pipeline()
+    await pipeline.process(bench.batch(usage("1")))
+    await bench.wallet("elsewhere", "10")
+    move = Assignment(NOW_MS - DAY_MS, "elsewhere", "elsewhere", "payg", "EUR")
+    await bench.directory.move("t", "line", move, now_ms=NOW_MS)
+    await begin(bench, "other", NOW_MS)
+    outputs = await pipeline.process(bench.batch(usage("2"), message("3"), start=1))
+    assert await used(bench) == 1_000_000
+    assert await used(bench, "other") == 1_000_000
+    assert len(records(outputs)) == 2
+
+
+async def test_a_line_that_left_its_pool_and_came_back_shares_nothing_any_more(bench: Planned) -> None:
+    """Another is the pool by now, whatever a worker believes that has the line's present state."""
+    await pooled(bench, "20", "sim-1")
+    assignment = Assignment(NOW_MS - 5 * DAY_MS, "w", "w", "pool-5", "EUR")
+    await bench.directory.add([Subscriber("t", "other", 1, (assignment,))], now_ms=NOW_MS)
+    pipeline = await bench.pipeline()
+    await pipeline.process(bench.batch(usage("1"), usage("2", "line")))
+    await bench.wallet("elsewhere", "10")
+    for wallet, plan, from_ms in (("elsewhere", "payg", NOW_MS - DAY_MS), ("w", "pool-5", NOW_MS - DAY_MS + 1)):
+        move = Assignment(from_ms, wallet, wallet, plan, "EUR")
+        await bench.directory.move("t", "line", move, now_ms=NOW_MS)
+        await begin(bench, "other", NOW_MS)
+    await begin(bench, "line", NOW_MS)
+    later = {"start_time": "2026-10-31T11:00:00Z", "end_time": "2026-10-31T11:00:00Z"}
+    for number in range(3):
+        name = str(number)
+        await pipeline.process(bench.batch(usage("line" + name, "line", **later), start=number + 10))
+        await pipeline.process(bench.batch(usage("sim" + name, **later), start=number + 20))
+    assert (await used(bench), await used(bench, "other")) == (5_000_000, 3_000_000)
