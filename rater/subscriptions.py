@@ -66,9 +66,10 @@ class Subscriptions:
         return found
 
     async def begin(self, subject: Subject) -> None:
-        """Begin the assigned plan if anything of it runs by itself, so that it does not wait for usage."""
+        """Begin the assigned plan, if it has a life or another ends with it, so that this does not wait for usage."""
         plan = self.catalogue.plan(subject.assignment.plan, subject.at_ms)
-        if plan is not None and plan.has_life:
+        (standing,) = await self._stepper.standing([subject])
+        if plan is not None and (plan.has_life or standing.subscription is not None):
             await self.present(subject)
 
     async def make(self, subject: Subject, wanted: Wanted, request: str, tax: Tax | None = None) -> Decision:
@@ -117,6 +118,4 @@ class Subscriptions:
 
 
 def _up_to_now(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
-    if subscription is None or subscription.assigned_ms < subject.assignment.from_ms:
-        return joins(subject, subscription, view)
-    return due_by_time(subject, subscription, view)
+    return joins(subject, None, view) if subscription is None else due_by_time(subject, subscription, view)

@@ -8,6 +8,7 @@ worker) and for all others it is known. A crash before the call leaves nothing, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -228,10 +229,11 @@ class Stepper:
 
 
 def due_by_time(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
-    """The next step that is due by time alone."""
-    assignment = subject.assignment
-    if subscription is None or subscription.assigned_ms < assignment.from_ms:
+    """The next step that is due by time alone; where another plan was assigned since, that begins."""
+    if subscription is None:
         return None
+    if subscription.assigned_ms < subject.assignment.from_ms:
+        return joins(subject, subscription, view)
     return next_step(subscription, subject.at_ms, view)
 
 
@@ -244,11 +246,18 @@ def after_refill(subject: Subject, subscription: Subscription | None, view: View
 
 
 def joins(subject: Subject, subscription: Subscription | None, view: View) -> Step:
-    """The step by which the assigned plan begins; who was loaded without a date begins with its first usage."""
+    """The step by which the assigned plan begins, or what was due of the one before it until then.
+
+    Who was loaded without a date begins with its first usage.
+    """
     assignment = subject.assignment
     since_ms = assignment.from_ms or subject.at_ms
     zone = assignment.zone or view.plan(assignment.plan, since_ms).zone
     came_back = subscription is not None and _was_elsewhere(subject, subscription.assigned_ms)
+    if subscription is not None and not came_back:
+        with suppress(PlanError):  # its terms are gone, so there is nothing to charge it by; the new plan goes on
+            if (earlier := next_step(subscription, since_ms - 1, view)) is not None:
+                return earlier
     return begin(subscription, assignment.plan, since_ms, zone, None, view, came_back=came_back)
 
 
