@@ -6,8 +6,9 @@ import pytest
 
 from rater.directory import Assignment
 from rater.subscriptions import Subscriptions
+from schemas.lifecycle import LifecycleEvent
 from streams.timers import PUT_OFF_MS
-from tests.rater.pipeline.conftest import NOW_MS
+from tests.rater.pipeline.conftest import NOW_MS, usage
 from tests.rater.pipeline.test_plans import PLANS
 from tests.streams.test_timers import DAY_MS, MONTHLY, Clocked, bench
 
@@ -50,6 +51,35 @@ async def test_a_plan_that_was_assigned_begins_with_what_is_due_of_the_one_befor
     await bench.sweeper().settle()
     assert (await bench.subscription("sim-1")).plan == "dear"
     assert await bench.balance_nanos("w") == (30 - 5 - 9) * 10**9
+
+
+@pytest.mark.parametrize("wallet", ["w", "other"])
+async def test_who_could_not_pay_goes_on_where_there_is_nothing_to_pay(bench: Clocked, wallet: str) -> None:
+    """An unpaid plan is left for one without fees: nobody would ever lift the hold."""
+    await bench.begun("3", "sim-1")
+    await bench.wallet("other", "10")
+    bench.now_ms += DAY_MS
+    await assign(bench, "sim-1", "payg", wallet)
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    found = await bench.directory.get("t", "sim-1")
+    assert found is not None
+    await subscriptions.begin(subscriptions.subject(found, bench.now_ms))
+    member = await bench.store.member("t", wallet, "sim-1")
+    assert member is not None
+    assert member.holds == ()
+    told = [(event.type, event.reason) for event in await bench.news() if isinstance(event, LifecycleEvent)]
+    assert told == [("suspended", "payment"), ("resumed", "payment")]
+
+
+async def test_who_could_not_pay_uses_a_wallet_where_there_is_nothing_to_pay(bench: Clocked) -> None:
+    """Also where the process died before it began the plan there."""
+    await bench.begun("3", "sim-1")
+    await bench.wallet("other", "10")
+    bench.now_ms += 1
+    await assign(bench, "sim-1", "payg", "other")
+    later = {"start_time": "2026-11-01T08:00:00Z", "end_time": "2026-11-01T08:00:00Z"}
+    outputs = await (await bench.pipeline()).process(bench.batch(usage("1", **later)))
+    assert [one.fate.name for one in outputs.verdicts] == ["RATED"]
 
 
 async def test_what_was_due_before_another_plan_was_assigned_is_done_first(bench: Clocked) -> None:

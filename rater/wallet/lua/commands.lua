@@ -44,10 +44,13 @@ local function join(call, item, v)
   -- At the same version a joining undoes a leaving: that was the intent of a move which the directory never took over.
   if member.assigned > item.version or (member.assigned == item.version and member.active == 1) then return end
   v.n = next_n(wallet)
-  -- A newcomer brings its own holds along: the platform has heard of those. What is new is the wallet's.
-  if member.active == 0 then member.holds = item.bits end
+  -- A newcomer brings its own holds along: the platform has heard of those. The old subscription's stay behind with it,
+  -- and the wallet's is new.
+  local before, kept = member.holds, member.holds
+  if member.active == 0 then before, kept = item.bits, without(item.bits, EXPIRED + PAYMENT) end
   member.assigned, member.active, member.dirty = item.version, 1, true
-  follow(call, wallet, member, 'parent', item.cause)
+  member.holds = without(kept, PARENT) + parent_of(wallet, member)
+  cross(call, wallet, member, before, kept == before and 'parent' or 'payment', item.cause)
   wallet.joined = true
   list_member(call, item, 'ZADD', 0)
 end
