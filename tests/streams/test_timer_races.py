@@ -82,6 +82,17 @@ async def test_who_could_not_pay_uses_a_wallet_where_there_is_nothing_to_pay(ben
     assert [one.fate.name for one in outputs.verdicts] == ["RATED"]
 
 
+async def test_a_refill_that_finds_no_terms_is_tried_again(bench: Clocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.begun("0", "sim-1")
+    with monkeypatch.context() as without:
+        without.delitem(PLANS, "monthly")
+        await bench.top_up("w", "9", "refill")
+        await bench.sweeper().settle()
+    bench.now_ms += PUT_OFF_MS
+    await bench.sweeper().settle()
+    assert (await bench.subscription("sim-1")).status == "active"
+
+
 async def test_what_was_due_before_another_plan_was_assigned_is_done_first(bench: Clocked) -> None:
     """However late it is noticed: no sweeper ran, and the new plan comes by a command or with usage."""
     await bench.begun("100", "sim-1")
