@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rater.directory import Assignment
+from rater.plans.life import cancel
 from rater.subscriptions import Subscriptions
 from schemas.lifecycle import LifecycleEvent
 from streams.timers import PUT_OFF_MS
@@ -80,6 +83,57 @@ async def test_who_could_not_pay_uses_a_wallet_where_there_is_nothing_to_pay(ben
     later = {"start_time": "2026-11-01T08:00:00Z", "end_time": "2026-11-01T08:00:00Z"}
     outputs = await (await bench.pipeline()).process(bench.batch(usage("1", **later)))
     assert [one.fate.name for one in outputs.verdicts] == ["RATED"]
+
+
+async def test_a_floor_that_a_plan_lowers_pays_who_waits(bench: Clocked) -> None:
+    await bench.begun("3", "sim-1")
+    assert (await bench.subscription("sim-1")).status == "unpaid"
+    await bench.planned("3", "credit", "sim-2", from_ms=NOW_MS)
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    found = await bench.directory.get("t", "sim-2")
+    assert found is not None
+    await subscriptions.begin(subscriptions.subject(found, bench.now_ms))
+    bench.now_ms += 1
+    await bench.sweeper().settle()
+    assert (await bench.subscription("sim-1")).status == "active"
+
+
+async def test_what_one_is_given_back_pays_who_waits(bench: Clocked) -> None:
+    await bench.planned("12", "back", "sim-1", from_ms=NOW_MS)
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    first = await bench.directory.get("t", "sim-1")
+    assert first is not None
+    await subscriptions.begin(subscriptions.subject(first, bench.now_ms))
+    await bench.planned("12", "monthly", "sim-2", from_ms=NOW_MS)
+    second = await bench.directory.get("t", "sim-2")
+    assert second is not None
+    await subscriptions.begin(subscriptions.subject(second, bench.now_ms))
+    assert (await bench.subscription("sim-2")).status == "unpaid"
+    bench.now_ms += DAY_MS
+    subject = subscriptions.subject(first, bench.now_ms)
+    await subscriptions.make(subject, lambda sub, view: cancel(sub, bench.now_ms, view), "cancel-1")
+    bench.now_ms += 1
+    await bench.sweeper().settle()
+    assert (await bench.subscription("sim-2")).status == "active"
+
+
+async def test_a_second_refill_of_the_same_moment_is_not_lost(bench: Clocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came when the first had been looked at, and the entry of both is one."""
+    await bench.begun("0", "sim-1")
+    await bench.top_up("w", "1", "first")
+    sweeper = bench.sweeper()
+    drop = sweeper._timers.drop
+
+    async def refilled_first(*entry: Any) -> None:
+        monkeypatch.setattr(sweeper._timers, "drop", drop)
+        await bench.top_up("w", "9", "second")
+        await drop(*entry)
+
+    monkeypatch.setattr(sweeper._timers, "drop", refilled_first)
+    await sweeper.settle()
+    bench.now_ms += 1
+    await sweeper.settle()
+    assert (await bench.subscription("sim-1")).status == "active"
 
 
 async def test_a_refill_that_finds_no_terms_is_tried_again(bench: Clocked, monkeypatch: pytest.MonkeyPatch) -> None:

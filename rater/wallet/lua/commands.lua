@@ -12,14 +12,6 @@ local function create(call, item)
   return v
 end
 
--- Subscriptions of the wallet that could not be paid, or have expired, are due again now that there is money.
-local function wake(call, wallet)
-  if redis.call('EXISTS', waiting_key(call.tag, wallet.tenant, wallet.name)) == 1 then
-    call.listed[#call.listed + 1] = {'ZADD', timers_key(call.tag), string.format('%.0f', call.now_ms),
-      wallet.tenant .. '/' .. wallet.name .. '/'}
-  end
-end
-
 local function move_money(call, item, v)
   local wallet = item.wallet
   local u, n
