@@ -113,6 +113,8 @@ class Charger:
     async def _step(self, events: list[Rated], now_ms: int) -> list[Rated]:
         """Make the steps of subscriptions that events must wait for; answers the events, rated again upon them."""
         while due := [event for event in events if event.is_due and not event.is_repeat]:
+            await self._recall.look_up(due)  # what was decided before is no usage that anything begins with
+            due = [event for event in due if event.is_open]
             wanted: dict[bytes, Subject] = {}
             for event in sorted(due, key=lambda one: one.start_ms, reverse=True):  # the earliest is the one that stays
                 wanted |= {subject.key: subject for subject in await self._subjects(event)}

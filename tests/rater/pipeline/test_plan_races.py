@@ -1,0 +1,62 @@
+"""Usage under plans that is delivered again, crosses the end of a period, or meets a change on its way."""
+
+from __future__ import annotations
+
+import pytest
+
+from rater.directory import Assignment
+from rater.pipeline.stepper import Stepper, Subject, after_refill
+from rater.subscriptions import Subscriptions
+from schemas.fates import Fate, Reason
+from tests.rater.pipeline.conftest import NOW_MS, usage
+from tests.rater.pipeline.test_plans import PLANS, Planned, bench, fates
+
+__all__ = ["bench"]
+
+DAY_MS = 86_400_000
+WHOLE = PLANS["data-5"].replace("data-5", "whole-5").replace(
+    "    allowances", "    overage: refused\n    allowances")  # fmt: skip
+MIXED = PLANS["pool-5"].replace("pool-5", "mixed").replace(
+    "shared: true}]", "shared: true}, {name: sms, quantity: 5 messages}]")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PLANS, "whole-5", WHOLE)
+    monkeypatch.setitem(PLANS, "mixed", MIXED)
+
+
+async def subject(bench: Planned, sim: str, at_ms: int) -> Subject:
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    found = await bench.directory.get("t", sim)
+    assert found is not None
+    return subscriptions.subject(found, at_ms)
+
+
+async def begin(bench: Planned, sim: str, at_ms: int) -> None:
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    await subscriptions.begin(await subject(bench, sim, at_ms))
+
+
+@pytest.mark.parametrize("start", [0, 7], ids=["redelivered", "copied"])
+async def test_usage_that_was_refused_is_not_the_first_when_it_comes_again(bench: Planned, start: int) -> None:
+    """It could not pay the fee then. Now there is money, but it stays refused, and begins nothing."""
+    await bench.planned("1", "fee-5")
+    assert fates(await (await bench.pipeline()).process(bench.batch(usage("1")))) == [(Fate.REFUSED, Reason.SUSPENDED)]
+    await bench.top_up("w", "9", "refill")
+    stepper = Stepper(bench.store, bench.catalogue())
+    await stepper.round([await subject(bench, "sim-1", NOW_MS)], after_refill, now_ms=NOW_MS)
+    outputs = await (await bench.pipeline()).process(bench.batch(usage("1"), start=start))
+    assert outputs.verdicts[0].fate in (Fate.REFUSED, Fate.DUPLICATE)
+    assert await bench.balance_nanos("w") == 10_000_000_000
+
+
+async def test_a_duplicate_is_not_the_first_usage_of_a_plan_that_was_assigned_meanwhile(bench: Planned) -> None:
+    """The plan holds from before the usage on, which was charged by then."""
+    await bench.planned("20", "payg", from_ms=0)
+    await (await bench.pipeline()).process(bench.batch(usage("1")))
+    move = Assignment(NOW_MS - 5 * DAY_MS, "w", "w", "fee-5", "EUR")
+    await bench.directory.move("t", "sim-1", move, now_ms=NOW_MS)
+    outputs = await (await bench.pipeline()).process(bench.batch(usage("1"), start=7))
+    assert outputs.verdicts[0].fate is Fate.DUPLICATE
+    assert await bench.balance_nanos("w") == 19_000_000_000
