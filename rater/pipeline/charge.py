@@ -117,7 +117,7 @@ class Charger:
             due = [event for event in due if event.is_open]
             wanted: dict[bytes, Subject] = {}
             for event in sorted(due, key=lambda one: one.start_ms, reverse=True):  # the earliest is the one that stays
-                wanted |= {subject.key: subject for subject in await self._subjects(event)}
+                wanted |= {subject.key: subject for subject in await self._subjects(event, now_ms)}
             stuck = await self._stepper.catch_up(list(wanted.values()), now_ms=now_ms)
             for event in due:
                 why = stuck.get(event.member.key) or (event.pool and stuck.get(event.pool.key))
@@ -132,19 +132,19 @@ class Charger:
                 break  # no wallet, no member: the wallet's call says what is wrong
         return events
 
-    async def _subjects(self, event: Rated) -> list[Subject]:
+    async def _subjects(self, event: Rated, now_ms: int) -> list[Subject]:
         """Whose steps an event waits for: its subscriber's, its pool's."""
-        payer, pool, at_ms = event.payer, event.pool, event.start_ms
+        payer, pool, at_ms, last_ms = event.payer, event.pool, event.start_ms, event.last_ms(now_ms)
         found = []
         if payer.lives:
-            found.append(Subject(payer.subscriber, payer.assignment, event.wallet, event.member.key, at_ms))
+            found.append(Subject(payer.subscriber, payer.assignment, event.wallet, event.member.key, at_ms, last_ms))
         if pool is not None and pool is not event.member:
             directory = self._sims.directory
             name = pool.key.decode().split("/", 2)[2]
             subscriber = await directory.get(event.wallet.tenant, name)
             assignment = directory.assignment(subscriber, at_ms) if subscriber is not None else None
             if subscriber is not None and assignment is not None and assignment.wallet == event.wallet.name:
-                found.append(Subject(subscriber, assignment, event.wallet, pool.key, at_ms))
+                found.append(Subject(subscriber, assignment, event.wallet, pool.key, at_ms, last_ms))
         return found
 
     async def _send(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:

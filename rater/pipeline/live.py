@@ -77,9 +77,10 @@ class Live:
             if balance.allowance.shared
         ]
 
-    def awaits_step(self, at_ms: int) -> bool:
-        """Whether usage at a time must wait for a step."""
-        return needs_step(self.subscription, at_ms)
+    def awaits_step(self, at_ms: int, last_ms: int) -> bool:
+        """Whether usage that starts at a time must wait for a step, up to its last moment."""
+        due_ms = self.subscription.due_ms
+        return (due_ms is not None and due_ms <= last_ms) or needs_step(self.subscription, at_ms)
 
     def plan_at(self, at_ms: int) -> str:
         """The plan that usage at a time falls under."""

@@ -126,7 +126,8 @@ class Rater:
             rated.pool_before = pool.state
         if offer.is_free:
             return self._price_by_tariff(rated, now_ms)
-        if _awaits_own(payer, rated.start_ms) or (pool is not None and _awaits_pool(pool, rated.start_ms)):
+        at_ms, last_ms = rated.start_ms, rated.last_ms(now_ms)
+        if _awaits_own(payer, at_ms, last_ms) or (pool is not None and _awaits_pool(pool, at_ms, last_ms)):
             rated.is_due = rated.uncounted = True
             return None
         if offer.refuse or offer.terms.outcome == "blocked":
@@ -291,17 +292,17 @@ def _counted(rated: Rated, member: Member[Any], keys: Sequence[str], after: Sequ
     return member.advance(keys, after, now_ms)
 
 
-def _awaits_own(payer: Payer, at_ms: int) -> bool:
-    """Whether a step of the subscriber comes before usage at a time."""
+def _awaits_own(payer: Payer, at_ms: int, last_ms: int) -> bool:
+    """Whether a step of the subscriber comes before usage from a time on, up to its last moment."""
     if payer.has_left or not payer.lives:
         return payer.awaits_terms
-    return payer.joins or (not payer.is_past and payer.live.awaits_step(at_ms))
+    return payer.joins or (not payer.is_past and payer.live.awaits_step(at_ms, last_ms))
 
 
-def _awaits_pool(pool: Member[Any], at_ms: int) -> bool:
+def _awaits_pool(pool: Member[Any], at_ms: int, last_ms: int) -> bool:
     """Whether a step of the pool does; it has nothing for usage from before it was one."""
     live = pool.subscription
-    return live is None or (live.subscription.assigned_ms <= at_ms and live.awaits_step(at_ms))
+    return live is None or (live.subscription.assigned_ms <= at_ms and live.awaits_step(at_ms, last_ms))
 
 
 def _depend(rated: Rated) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Subscriber
+from rater.directory import Assignment, Directory, Subscriber
 from rater.errors import PlanError, WalletError
 from rater.identity import identity
 from rater.money import format_nanos
@@ -61,6 +61,8 @@ class Subject(msgspec.Struct, frozen=True):
     wallet: WalletRef
     key: bytes
     at_ms: int
+    #: The last moment of usage that waits: what is due while it lasts comes before it too.
+    last_ms: int = 0
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -273,8 +275,17 @@ def before_usage(subject: Subject, subscription: Subscription | None, view: View
     if subscription is None or subscription.assigned_ms < assignment.from_ms:
         return joins(subject, subscription, view)
     if not needs_step(subscription, at_ms):
-        return None
+        return _while_it_lasts(subject, subscription, view)
     found = next_step(subscription, at_ms, view)
     if found is not None or subscription.first_usage_ms is not None:
         return found
     return first_usage(subscription, at_ms, view)
+
+
+def _while_it_lasts(subject: Subject, subscription: Subscription, view: View) -> Step | None:
+    """The next step that is due up to the last moment of usage; a pool's may be of another assignment by then."""
+    last_ms = subject.last_ms
+    if subscription.due_ms is None or subscription.due_ms > last_ms:
+        return None
+    assignment = Directory.assignment(subject.subscriber, last_ms) or subject.assignment
+    return due_by_time(msgspec.structs.replace(subject, at_ms=last_ms, assignment=assignment), subscription, view)

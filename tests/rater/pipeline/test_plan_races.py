@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from rater.directory import Assignment
+from rater.pipeline.batch import Batch
 from rater.pipeline.stepper import Stepper, Subject, after_refill
 from rater.subscriptions import Subscriptions
 from schemas.fates import Fate, Reason
 from tests.rater.pipeline.conftest import NOW_MS, usage
-from tests.rater.pipeline.test_plans import PLANS, Planned, bench, fates
+from tests.rater.pipeline.test_plans import PLANS, Planned, bench, fates, told
 
 __all__ = ["bench"]
 
@@ -60,3 +61,18 @@ async def test_a_duplicate_is_not_the_first_usage_of_a_plan_that_was_assigned_me
     outputs = await (await bench.pipeline()).process(bench.batch(usage("1"), start=7))
     assert outputs.verdicts[0].fate is Fate.DUPLICATE
     assert await bench.balance_nanos("w") == 19_000_000_000
+
+
+@pytest.mark.parametrize("plan", ["data-5", "whole-5"])
+@pytest.mark.parametrize("swept", [False, True])
+async def test_usage_over_the_end_of_a_period_uses_the_next_ones_allowance(
+    bench: Planned, plan: str, *, swept: bool
+) -> None:
+    """Whether the period was begun by then or is begun for it: when it is noticed makes no difference."""
+    await bench.planned("20", plan)
+    await begin(bench, "sim-1", NOW_MS - DAY_MS)
+    if swept:
+        await begin(bench, "sim-1", NOW_MS + 1)
+    batch = bench.batch(usage("1", start_time="2026-10-31T23:00:00Z", end_time="2026-11-01T01:00:00Z"))
+    outputs = await (await bench.pipeline()).process(Batch(batch.events, NOW_MS + DAY_MS, format="usage"))
+    assert [one[:2] for one in told(outputs)] == [(500_000, "data"), (500_000, "data")]
