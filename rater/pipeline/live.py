@@ -112,6 +112,11 @@ class Live:
         at_ms = max([at_ms, *(balance.from_ms for balance in own)])
         return any(balance.left_parts > 0 and balance.until_ms > at_ms for balance in own)
 
+    def shares(self, counters: Mapping[str, int], at_ms: int) -> bool:
+        """The same of what is for all of the wallet."""
+        at_ms = max([at_ms, *(balance.from_ms for balance, _ in self._shared)])
+        return any(one.left_parts > counters.get(key, 0) and one.until_ms > at_ms for one, key in self._shared)
+
 
 def _left(balance: Balance, key: str, counters: Mapping[str, int]) -> Balance:
     return msgspec.structs.replace(balance, left_parts=balance.left_parts - counters.get(key, 0))

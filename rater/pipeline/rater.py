@@ -230,12 +230,12 @@ class Rater:
             return
         if pool is member:  # the pool's own usage: one member, not two
             keys, after = [*keys, *shared], [*after, *shared.values()]
-            rated.pool_after = _counted(rated, member, keys, after, now_ms)
+            _move_pool(rated, member, _counted(rated, member, keys, after, now_ms))
         else:
             if keys:
                 rated.after = _counted(rated, member, keys, after, now_ms)
             if pool is not None and shared:
-                rated.pool_after = _counted(rated, pool, [*shared], [*shared.values()], now_ms)
+                _move_pool(rated, pool, _counted(rated, pool, [*shared], [*shared.values()], now_ms))
         rated.counts = True
 
     def _price_in_full(self, rated: Rated, now_ms: int) -> Fault | None:
@@ -292,6 +292,12 @@ def _counted(rated: Rated, member: Member[Any], keys: Sequence[str], after: Sequ
     return member.advance(keys, after, now_ms)
 
 
+def _move_pool(rated: Rated, pool: Member[Any], after: bytes) -> None:
+    """The pool as it is after the event, and whether it has something left for others than its own line."""
+    rated.pool_after = after
+    rated.shares = pool.is_covered and pool.subscription.shares(pool.counters, rated.start_ms)
+
+
 def _awaits_own(payer: Payer, at_ms: int, last_ms: int) -> bool:
     """Whether a step of the subscriber comes before usage from a time on, up to its last moment."""
     if payer.has_left or not payer.lives:
@@ -322,7 +328,9 @@ def _depend(rated: Rated) -> None:
     if rated.is_repeat or member.is_held:
         rated.uncounted = True
         return
-    rated.after, rated.pool_after = rated.after or after, rated.pool_after or theirs
+    rated.after = rated.after or after
+    if theirs and pool is not None:
+        _move_pool(rated, pool, theirs)
     rated.counts = True
 
 

@@ -198,6 +198,7 @@ class Stepper:
         counters = {key: value for key, value in member.counters.items() if not key.startswith("~") or key[1:] in kept}
         covered = is_covered(subscription, msgspec.structs.replace(view, used=used), step.at_ms)
         held = sorted(future.holds)
+        shared = [balance for balance in balances(subscription, view) if balance.allowance.shared]
         return Outcome(
             upon=pack_upon(subscription.n, covered, counters),
             document=pack_subscription(subscription),
@@ -206,7 +207,8 @@ class Stepper:
             due_ms=subscription.due_ms,
             waits=subscription.waits_for_money,
             floor_nanos=step.floor_nanos,
-            pools=any(balance.allowance.shared for balance in balances(subscription, view)),
+            pools=bool(shared),
+            shares=covered and any(one.left_parts > 0 and one.from_ms <= step.at_ms < one.until_ms for one in shared),
             news=tuple(
                 self._notice(subject, step, future, index, saying, cause) for index, saying in enumerate(future.sayings)
             ),

@@ -6,7 +6,8 @@ local LIMIT = 5
 
 local function outcome_of(packed)
   local o = {}
-  o.upon, o.document, o.bits, o.reason, o.due_ms, o.waits, o.floor_u, o.floor_n, o.news, o.pools = unpack(packed)
+  o.upon, o.document, o.bits, o.reason, o.due_ms, o.waits, o.floor_u, o.floor_n, o.news, o.pools,
+    o.shares = unpack(packed)
   return o
 end
 
@@ -45,12 +46,12 @@ local function keep_document(call, item, o)
 end
 
 -- Shared allowances make a subscriber the pool of its wallet. There is one, the first; another's are for itself alone.
-local function set_pool(call, item, pools)
-  local wallet, who, covered = item.wallet, item.member.subscriber, item.member.covered
+local function set_pool(call, item, pools, shares)
+  local wallet, who = item.wallet, item.member.subscriber
   if not wallet.pooled and not pools then return end
   local key = pool_key(call.tag, wallet.tenant, wallet.name)
   if wallet.pooled and redis.call('GET', key) ~= who then return end
-  wallet.pooled, wallet.pool_covers = pools, pools and covered
+  wallet.pooled, wallet.pool_covers = pools, pools and shares
   call.listed[#call.listed + 1] = pools and {'SET', key, who} or {'DEL', key}
 end
 
@@ -70,7 +71,7 @@ local function step_subscription(call, item)  -- answers a verdict, a stale answ
   local has_more = item.u < 0 or (o.floor_u and less(o.floor_u, o.floor_n, wallet.fu, wallet.fn))
   if o.floor_u then wallet.fu, wallet.fn = o.floor_u, o.floor_n end
   set_upon(member, o.upon)
-  set_pool(call, item, o.pools)
+  set_pool(call, item, o.pools, o.shares)
   local before = member.holds
   local others = without(before, EXPIRED + PAYMENT + PARENT)
   member.holds, member.dirty = bit.bor(others, o.bits, parent_of(wallet, member)), true

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rater.directory import Assignment
+from rater.directory import Assignment, Subscriber
 from rater.pipeline.batch import Batch
 from rater.pipeline.stepper import Stepper, Subject, after_refill
 from rater.subscriptions import Subscriptions
 from schemas.fates import Fate, Reason
-from tests.rater.pipeline.conftest import NOW_MS, usage
+from tests.rater.pipeline.conftest import NOW_MS, message, usage
 from tests.rater.pipeline.test_plans import PLANS, Planned, bench, fates, told
 
 __all__ = ["bench"]
@@ -76,3 +76,18 @@ async def test_usage_over_the_end_of_a_period_uses_the_next_ones_allowance(
     batch = bench.batch(usage("1", start_time="2026-10-31T23:00:00Z", end_time="2026-11-01T01:00:00Z"))
     outputs = await (await bench.pipeline()).process(Batch(batch.events, NOW_MS + DAY_MS, format="usage"))
     assert [one[:2] for one in told(outputs)] == [(500_000, "data"), (500_000, "data")]
+
+
+async def test_a_pools_own_allowances_keep_nobody_else_going(bench: Planned) -> None:
+    """The shared one is used up and the wallet is empty: who has nothing else is suspended."""
+    await bench.planned("0", "mixed", "line")
+    assignment = Assignment(0, "w", "w", "payg", "EUR")
+    await bench.directory.add([Subscriber("t", "sim-1", 1, (assignment,))], now_ms=NOW_MS)
+    await begin(bench, "line", NOW_MS - DAY_MS)
+    pipeline = await bench.pipeline()
+    events = [usage("1", volume_bytes=5_000_000), message("2"), message("3", "line")]
+    outputs = await pipeline.process(bench.batch(*events))
+    assert [one.reason for one in outputs.verdicts] == [Reason.NONE, Reason.SUSPENDED, Reason.NONE]
+    member = await bench.store.member("t", "w", "sim-1")
+    assert member is not None
+    assert member.holds == ("parent",)
