@@ -135,16 +135,18 @@ class Charger:
     async def _subjects(self, event: Rated, now_ms: int) -> list[Subject]:
         """Whose steps an event waits for: its subscriber's, its pool's."""
         payer, pool, at_ms, last_ms = event.payer, event.pool, event.start_ms, event.last_ms(now_ms)
-        found = []
+        found, begins = [], not event.is_refused
         if payer.lives:
-            found.append(Subject(payer.subscriber, payer.assignment, event.wallet, event.member.key, at_ms, last_ms))
+            own = Subject(payer.subscriber, payer.assignment, event.wallet, event.member.key, at_ms, last_ms, begins)
+            found.append(own)
         if pool is not None and pool is not event.member:
             directory = self._sims.directory
             name = pool.key.decode().split("/", 2)[2]
             subscriber = await directory.get(event.wallet.tenant, name)
             assignment = directory.assignment(subscriber, at_ms) if subscriber is not None else None
             if subscriber is not None and assignment is not None and assignment.wallet == event.wallet.name:
-                found.append(Subject(subscriber, assignment, event.wallet, pool.key, at_ms, last_ms))
+                key = pool.key
+                found.append(Subject(subscriber, assignment, event.wallet, key, at_ms, last_ms, begins, is_pool=True))
         return found
 
     async def _send(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:

@@ -77,10 +77,11 @@ class Live:
             if balance.allowance.shared
         ]
 
-    def awaits_step(self, at_ms: int, last_ms: int) -> bool:
-        """Whether usage that starts at a time must wait for a step, up to its last moment."""
+    def awaits_step(self, at_ms: int, last_ms: int, *, is_refused: bool = False) -> bool:
+        """Whether usage that starts at a time must wait for a step, up to its last moment; refused, it begins none."""
         due_ms = self.subscription.due_ms
-        return (due_ms is not None and due_ms <= last_ms) or needs_step(self.subscription, at_ms)
+        is_due = due_ms is not None and due_ms <= max(at_ms, last_ms)
+        return is_due or (not is_refused and needs_step(self.subscription, at_ms))
 
     def plan_at(self, at_ms: int) -> str:
         """The plan that usage at a time falls under."""
@@ -127,9 +128,11 @@ def used_of(counters: Mapping[str, int]) -> dict[str, int]:
     return {key.removeprefix(USED): used for key, used in counters.items() if key.startswith(USED)}
 
 
-def view_of(catalogue: Catalogue, counters: Mapping[str, int], available_nanos: int) -> View:
+def view_of(
+    catalogue: Catalogue, counters: Mapping[str, int], available_nanos: int, *, is_held: bool = False
+) -> View:  # fmt: skip
     """What a step is worked out upon."""
-    return View(catalogue.plan, catalogue.version, used_of(counters), available_nanos, catalogue.plan_until_ms)
+    return View(catalogue.plan, catalogue.version, used_of(counters), available_nanos, catalogue.plan_until_ms, is_held)
 
 
 def live_of(member: Member[object], document: bytes | None, catalogue: Catalogue) -> Live | None:

@@ -11,7 +11,7 @@ from rater.identity import fingerprint, identity
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Fault, Faulted, Rated, RawEvent
 from rater.pipeline.cover import Cover, Given, charge_of, cover_of, pack
-from rater.pipeline.live import POOL, USED, whole
+from rater.pipeline.live import POOL, USED, Live, whole
 from rater.pipeline.payer import Offer, Payer
 from rater.pipeline.recent import Recent
 from rater.pipeline.sims import Sim, Sims
@@ -126,11 +126,11 @@ class Rater:
             rated.pool_before = pool.state
         if offer.is_free:
             return self._price_by_tariff(rated, now_ms)
-        at_ms, last_ms = rated.start_ms, rated.last_ms(now_ms)
-        if _awaits_own(payer, at_ms, last_ms) or (pool is not None and _awaits_pool(pool, at_ms, last_ms)):
+        last_ms = rated.last_ms(now_ms)
+        if _awaits_own(rated, last_ms) or (pool is not None and _awaits_pool(pool, rated, last_ms)):
             rated.is_due = rated.uncounted = True
             return None
-        if offer.refuse or offer.terms.outcome == "blocked":
+        if rated.is_refused:
             return self._price_by_tariff(rated, now_ms)
         return None if self._take_whole(rated, now_ms) else self._price_by_parts(rated, now_ms)
 
@@ -298,17 +298,23 @@ def _move_pool(rated: Rated, pool: Member[Any], after: bytes) -> None:
     rated.shares = pool.is_covered and pool.subscription.shares(pool.counters, rated.start_ms)
 
 
-def _awaits_own(payer: Payer, at_ms: int, last_ms: int) -> bool:
-    """Whether a step of the subscriber comes before usage from a time on, up to its last moment."""
+def _awaits_own(rated: Rated, last_ms: int) -> bool:
+    """Whether a step of the subscriber comes before usage, up to its last moment."""
+    payer = rated.payer
     if payer.has_left or not payer.lives:
         return payer.awaits_terms
-    return payer.joins or (not payer.is_past and payer.live.awaits_step(at_ms, last_ms))
+    if payer.joins or payer.is_past:
+        return payer.joins
+    live: Live = payer.live
+    return live.awaits_step(rated.start_ms, last_ms, is_refused=rated.is_refused)
 
 
-def _awaits_pool(pool: Member[Any], at_ms: int, last_ms: int) -> bool:
+def _awaits_pool(pool: Member[Any], rated: Rated, last_ms: int) -> bool:
     """Whether a step of the pool does; it has nothing for usage from before it was one."""
-    live = pool.subscription
-    return live is None or (live.subscription.assigned_ms <= at_ms and live.awaits_step(at_ms, last_ms))
+    live: Live | None = pool.subscription
+    if live is None or live.subscription.assigned_ms > rated.start_ms:
+        return live is None
+    return live.awaits_step(rated.start_ms, last_ms, is_refused=rated.is_refused)
 
 
 def _depend(rated: Rated) -> None:

@@ -33,11 +33,11 @@ from rater.plans.life import (
     next_step,
     wake,
 )
-from rater.wallet.entry import Decision, Entry, Kind, Outcome, Steps, WalletRef
+from rater.wallet.entry import HOLDS, Decision, Entry, Kind, Outcome, Steps, WalletRef
 from rater.wallet.keys import document_key
-from rater.wallet.member import Member, pack_upon
+from rater.wallet.member import Member, head_of, pack_upon
 from rater.wallet.news import pack_notice
-from rater.wallet.store import WalletStore
+from rater.wallet.store import WalletState, WalletStore
 from schemas.fates import Fate
 from schemas.notice import Notice
 
@@ -46,6 +46,9 @@ SOURCE = "plans"
 STEP = bytes(8)
 #: Steps of one subscription in one go: a hundred months. Who is further behind goes on in the next.
 STEPS_MAX = 300
+
+#: Holds that a member has by its plan or for want of money, its wallet's included.
+_BY_MONEY = HOLDS["expired"] | HOLDS["payment"] | HOLDS["parent"]
 
 #: Works out a step, or None where there is nothing to do.
 Chooser = Callable[["Subject", Subscription | None, View], Step | None]
@@ -63,6 +66,10 @@ class Subject(msgspec.Struct, frozen=True):
     at_ms: int
     #: The last moment of usage that waits: what is due while it lasts comes before it too.
     last_ms: int = 0
+    #: Whether the plan may begin with it as its first usage, which none is that is refused in any case.
+    begins: bool = True
+    #: It is the usage of others, which does not depend on what holds this one.
+    is_pool: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -71,6 +78,8 @@ class Standing(msgspec.Struct, frozen=True):
     member: Member[object]
     subscription: Subscription | None
     available_nanos: int
+    #: Whether it is held, and not for want of money.
+    is_held: bool = False
 
 
 class Round(NamedTuple):
@@ -148,6 +157,7 @@ class Stepper:
                 Member(subject.key, state),
                 read_subscription(document) if document is not None else None,
                 wallet.available_nanos if wallet else 0,
+                not subject.is_pool and _is_stopped(state, wallet),
             )
             for subject, state, document, wallet in zip(subjects, states, documents, wallets, strict=True)
         ]
@@ -157,7 +167,8 @@ class Stepper:
     ) -> tuple[list[tuple[Subject, Entry]], dict[bytes, str]]:
         found, stuck = [], {}
         for subject, standing in zip(subjects, await self.standing(subjects), strict=True):
-            view = view_of(self._catalogue, standing.member.counters, standing.available_nanos)
+            counters, is_held = standing.member.counters, standing.is_held
+            view = view_of(self._catalogue, counters, standing.available_nanos, is_held=is_held)
             try:
                 step = choose(subject, standing.subscription, view)
             except PlanError as error:
@@ -232,6 +243,12 @@ class Stepper:
         )
 
 
+def _is_stopped(state: bytes, wallet: WalletState | None) -> bool:
+    """Whether an operator, say, holds a member or its wallet: what its plan and money have no part in."""
+    own = head_of(state)[1] & ~_BY_MONEY if state else 0
+    return bool(own) or (wallet is not None and any(hold != "balance" for hold in wallet.holds))
+
+
 def due_by_time(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
     """The next step that is due by time alone; where another plan was assigned since, that begins."""
     if subscription is None:
@@ -276,12 +293,13 @@ def before_usage(subject: Subject, subscription: Subscription | None, view: View
     assignment, at_ms = subject.assignment, subject.at_ms
     if subscription is None or subscription.assigned_ms < assignment.from_ms:
         return joins(subject, subscription, view)
-    if not needs_step(subscription, at_ms):
-        return _while_it_lasts(subject, subscription, view)
-    found = next_step(subscription, at_ms, view)
-    if found is not None or subscription.first_usage_ms is not None:
-        return found
-    return first_usage(subscription, at_ms, view)
+    if needs_step(subscription, at_ms):
+        found = next_step(subscription, at_ms, view)
+        if found is not None:
+            return found
+        if subscription.first_usage_ms is None and subject.begins and not view.is_held:
+            return first_usage(subscription, at_ms, view)
+    return _while_it_lasts(subject, subscription, view)
 
 
 def _while_it_lasts(subject: Subject, subscription: Subscription, view: View) -> Step | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rater.directory import Assignment, Subscriber
+from rater.identity import identity
 from rater.pipeline.batch import Batch
 from rater.pipeline.stepper import Stepper, Subject, after_refill
 from rater.subscriptions import Subscriptions
+from rater.wallet.entry import Entry, Kind
 from schemas.fates import Fate, Reason
 from tests.rater.pipeline.conftest import NOW_MS, message, usage
-from tests.rater.pipeline.test_plans import PLANS, Planned, bench, fates, told
+from tests.rater.pipeline.test_plans import PLANS, Planned, bench, fates, records, told
 
 __all__ = ["bench"]
 
@@ -91,3 +93,31 @@ async def test_a_pools_own_allowances_keep_nobody_else_going(bench: Planned) -> 
     member = await bench.store.member("t", "w", "sim-1")
     assert member is not None
     assert member.holds == ("parent",)
+
+
+@pytest.mark.parametrize("held", ["sim-1", ""])
+async def test_usage_of_who_is_held_is_not_the_first(bench: Planned, held: str) -> None:
+    """It is refused whatever the plan says, so the plan does not begin with it."""
+    await bench.planned("10", "fee-5")
+    hold = Entry(
+        kind=Kind.HOLD, tenant="t", wallet="w", identity=identity("t", "test", "hold"), fingerprint=bytes(8),
+        cause="test/hold", subscriber=held, hold="operator",
+    )  # fmt: skip
+    await begin(bench, "sim-1", NOW_MS - DAY_MS)
+    await bench.store.apply([hold], now_ms=NOW_MS)
+    over_midnight = {"start_time": "2026-10-31T23:00:00Z", "end_time": "2026-11-01T01:00:00Z"}
+    outputs = await (await bench.pipeline()).process(bench.batch(usage("1"), usage("2", **over_midnight)))
+    assert fates(outputs) == [(Fate.REFUSED, Reason.SUSPENDED)] * 2
+    assert [one["amount_nanos"] for one in records(outputs, "refused")] == [1_000_000_000, 500_000_000, 500_000_000]
+    assert await bench.balance_nanos("w") == 10_000_000_000
+
+
+async def test_usage_that_the_tariff_blocks_is_not_the_first(bench: Planned) -> None:
+    await bench.planned("10", "fee-5")
+    await begin(bench, "sim-1", NOW_MS - DAY_MS)
+    pipeline = await bench.pipeline()
+    outputs = await pipeline.process(bench.batch(usage("1", country="KP")))
+    assert fates(outputs) == [(Fate.REFUSED, Reason.REGION_BLOCKED)]
+    assert await bench.balance_nanos("w") == 10_000_000_000
+    assert fates(await pipeline.process(bench.batch(usage("2"), start=1))) == [(Fate.RATED, Reason.NONE)]
+    assert await bench.balance_nanos("w") == 5_000_000_000
