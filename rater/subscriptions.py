@@ -99,7 +99,7 @@ class Subscriptions:
         Raises:
             PlanError: it cannot be done; names the field. WalletError: the subscriber is no member of the wallet now.
         """
-        known = await self.decided(subject.subscriber.tenant, subject.wallet.name, request)
+        known = await self.found(subject, request)
         if known is not None:
             return known
         await self.present(subject)
@@ -115,6 +115,14 @@ class Subscriptions:
     async def decided(self, tenant: str, wallet: str, request: str) -> Decision | None:
         """What was decided on a request before."""
         return await self._stepper.remembered(tenant, wallet, request)
+
+    async def found(self, subject: Subject, request: str) -> Decision | None:
+        """The same in any wallet that the subscriber has had: it may have moved before the request is repeated."""
+        for wallet in dict.fromkeys(assignment.wallet for assignment in reversed(subject.subscriber.assignments)):
+            decision = await self.decided(subject.subscriber.tenant, wallet, request)
+            if decision is not None:
+                return decision
+        return None
 
 
 def _up_to_now(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:

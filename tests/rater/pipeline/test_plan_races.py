@@ -8,8 +8,9 @@ from rater.directory import Assignment, Subscriber
 from rater.identity import identity
 from rater.pipeline.batch import Batch
 from rater.pipeline.stepper import Stepper, Subject, after_refill
+from rater.plans.life import buy
 from rater.subscriptions import Subscriptions
-from rater.wallet.entry import Entry, Kind
+from rater.wallet.entry import Decision, Entry, Kind
 from schemas.fates import Fate, Reason
 from tests.rater.pipeline.conftest import NOW_MS, message, usage
 from tests.rater.pipeline.test_plans import PLANS, Planned, bench, fates, records, told
@@ -22,11 +23,14 @@ WHOLE = PLANS["data-5"].replace("data-5", "whole-5").replace(
 MIXED = PLANS["pool-5"].replace("pool-5", "mixed").replace(
     "shared: true}]", "shared: true}, {name: sms, quantity: 5 messages}]")  # fmt: skip
 
+EXTRA = PLANS["data-5"].replace("data-5", "extra").rstrip() + '\n    addons: [{name: more, price: "2.00"}]\n'
+
 
 @pytest.fixture(autouse=True)
 def plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PLANS, "whole-5", WHOLE)
     monkeypatch.setitem(PLANS, "mixed", MIXED)
+    monkeypatch.setitem(PLANS, "extra", EXTRA)
 
 
 async def subject(bench: Planned, sim: str, at_ms: int) -> Subject:
@@ -121,3 +125,21 @@ async def test_usage_that_the_tariff_blocks_is_not_the_first(bench: Planned) -> 
     assert await bench.balance_nanos("w") == 10_000_000_000
     assert fates(await pipeline.process(bench.batch(usage("2"), start=1))) == [(Fate.RATED, Reason.NONE)]
     assert await bench.balance_nanos("w") == 5_000_000_000
+
+
+async def test_a_request_that_is_repeated_after_a_move_costs_nothing_more(bench: Planned) -> None:
+    """Its answer was lost, and the SIM has another wallet by now: it is found made in the one before."""
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    await bench.planned("10", "extra")
+    await bench.wallet("elsewhere", "10")
+
+    async def bought() -> Decision:
+        who = await subject(bench, "sim-1", NOW_MS)
+        return await subscriptions.make(who, lambda sub, view: buy(sub, "more", "order", NOW_MS, view), "request")
+
+    first = await bought()
+    move = Assignment(NOW_MS - 1, "elsewhere", "elsewhere", "extra", "EUR")
+    await bench.directory.move("t", "sim-1", move, now_ms=NOW_MS)
+    again = await bought()
+    assert (again.known, again.charged_nanos) == (True, first.charged_nanos)
+    assert [await bench.balance_nanos(wallet) for wallet in ("w", "elsewhere")] == [8_000_000_000, 10_000_000_000]
