@@ -207,7 +207,8 @@ class Stepper:
         kept = {grant.id for grant in subscription.grants}
         used = used_of(member.counters)
         counters = {key: value for key, value in member.counters.items() if not key.startswith("~") or key[1:] in kept}
-        covered = is_covered(subscription, msgspec.structs.replace(view, used=used), step.at_ms)
+        at_ms = subscription.stepped_ms  # late usage makes a step of before: what was granted since then covers too
+        covered = is_covered(subscription, msgspec.structs.replace(view, used=used), at_ms)
         held = sorted(future.holds)
         shared = [balance for balance in balances(subscription, view) if balance.allowance.shared]
         return Outcome(
@@ -219,7 +220,7 @@ class Stepper:
             waits=subscription.waits_for_money,
             floor_nanos=step.floor_nanos,
             pools=bool(shared),
-            shares=covered and any(one.left_parts > 0 and one.from_ms <= step.at_ms < one.until_ms for one in shared),
+            shares=covered and any(one.left_parts > 0 and one.from_ms <= at_ms < one.until_ms for one in shared),
             news=tuple(
                 self._notice(subject, step, future, index, saying, cause) for index, saying in enumerate(future.sayings)
             ),

@@ -17,7 +17,9 @@ from tests.rater.pipeline.test_plans import PLANS, Planned, bench, fates, record
 
 __all__ = ["bench"]
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+FIRST = "    billing: {starts: first-usage}\n"
 WHOLE = PLANS["data-5"].replace("data-5", "whole-5").replace(
     "    allowances", "    overage: refused\n    allowances")  # fmt: skip
 MIXED = PLANS["pool-5"].replace("pool-5", "mixed").replace(
@@ -31,6 +33,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PLANS, "whole-5", WHOLE)
     monkeypatch.setitem(PLANS, "mixed", MIXED)
     monkeypatch.setitem(PLANS, "extra", EXTRA)
+    monkeypatch.setitem(PLANS, "fee-at-once", PLANS["fee-5"].replace("fee-5", "fee-at-once").replace(FIRST, ""))
 
 
 async def subject(bench: Planned, sim: str, at_ms: int) -> Subject:
@@ -143,3 +146,17 @@ async def test_a_request_that_is_repeated_after_a_move_costs_nothing_more(bench:
     again = await bought()
     assert (again.known, again.charged_nanos) == (True, first.charged_nanos)
     assert [await bench.balance_nanos(wallet) for wallet in ("w", "elsewhere")] == [8_000_000_000, 10_000_000_000]
+
+
+async def test_late_first_usage_leaves_what_was_granted_since_then_to_use(bench: Planned) -> None:
+    """The refill came after it and began the period: with nothing left in the wallet the SIM goes on by that."""
+    await bench.planned("0", "fee-at-once")
+    await begin(bench, "sim-1", NOW_MS - DAY_MS)
+    await bench.top_up("w", "5", "refill")
+    stepper = Stepper(bench.store, bench.catalogue())
+    await stepper.round([await subject(bench, "sim-1", NOW_MS - HOUR_MS)], after_refill, now_ms=NOW_MS)
+    outputs = await (await bench.pipeline()).process(bench.batch(usage("1")))
+    assert fates(outputs) == [(Fate.REFUSED, Reason.INSUFFICIENT_BALANCE)], "the allowance was granted after it"
+    member = await bench.store.member("t", "w", "sim-1")
+    assert member is not None
+    assert member.holds == ()
