@@ -20,7 +20,7 @@ from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.live import read_subscription
 from rater.pipeline.pipeline import Pipeline
 from rater.plans.change import preview_at
-from rater.plans.life import account_of, buy, cancel, change
+from rater.plans.life import account_of, buy, cancel, change, schedule
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Entry, Kind
 from rater.wallet.keys import document_key
@@ -35,7 +35,8 @@ from tests.rater.pipeline.offers import catalogue
 from tests.rater.pipeline.test_plans import OCTOBER_MS, Planned
 
 HOUR_MS = 3_600_000
-WALLETS = ("w", "v")
+#: In two shards.
+WALLETS = ("w", "x")
 SIMS = ("sim-1", "sim-2", "sim-3")
 #: Tried so often where Redis is lost.
 TRIES = 5
@@ -81,6 +82,7 @@ class Engine(Planned):
         self.given_nanos = 0
         #: Of each grant, and by records altogether, when it was last looked at.
         self.used: dict[tuple[str, str, str], int] = {}
+        self.steps: dict[tuple[str, str], int] = {}
         self.given_parts = 0
 
     def catalogue(self) -> Catalogue:
@@ -168,14 +170,16 @@ class Engine(Planned):
         """An add-on, which a plan has or not."""
         await self._make(sim, lambda sub, view: buy(sub, "extra", f"order-{self.count}", self.now_ms, view))
 
-    async def ask(self, sim: str, plan: str) -> None:
-        """A change to a plan at once; without a plan, a cancellation."""
+    async def ask(self, sim: str, plan: str, in_days: int) -> None:
+        """A change to a plan, at once or in some days; without a plan, a cancellation."""
 
         def wanted(sub: Any, view: Any) -> Any:
             if not plan:
                 return cancel(sub, self.now_ms, view)
             account = account_of(sub, view, "owner", "", at_ms=self.now_ms)
-            return change(sub, preview_at(account, view.plan(plan, self.now_ms), self.now_ms, self.now_ms), view)
+            when_ms = self.now_ms + in_days * 24 * HOUR_MS
+            preview = preview_at(account, view.plan(plan, self.now_ms), self.now_ms, when_ms)
+            return schedule(sub, preview, self.now_ms, view) if in_days else change(sub, preview, view)
 
         await self._make(sim, wanted)
 

@@ -36,7 +36,9 @@ steps = st.one_of(
     st.tuples(st.just("refill"), wallets, st.sampled_from(["0.30", "3", "12"]), st.booleans()),
     st.tuples(st.just("wait"), st.sampled_from([1, 30, 24 * 9, 24 * 31]), st.booleans()),
     st.tuples(st.just("move"), sims, wallets, st.sampled_from(plans), st.booleans()),
-    st.tuples(st.just("ask"), sims, st.sampled_from(["", *plans])),
+    st.tuples(st.just("ask"), sims, st.sampled_from(["", *plans]), st.sampled_from([0, 0, 5])),
+    st.tuples(st.just("floor"), wallets, st.sampled_from(["-2", "0"])),
+    st.tuples(st.just("restart"), workers),
     st.tuples(st.just("hold"), sims | st.just(""), st.booleans()),
     st.tuples(st.just("lose"), st.integers(1, 6), st.booleans()),
 )
@@ -104,6 +106,12 @@ class History(Engine):
         self.now_ms += hours * HOUR_MS
         if is_swept:
             await self.settle()
+
+    async def floor(self, wallet: str, amount: str) -> None:
+        await self.command(Kind.FLOOR, wallet, amount)
+
+    async def restart(self, worker: int) -> None:
+        self.workers[worker] = await self.pipeline()
 
     async def hold(self, sim: str, is_on: bool) -> None:
         found = await self.directory.get("t", sim) if sim else None
