@@ -143,11 +143,6 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
         """The event in its one normalised form."""
         return normalised(self.body, self.start_ms, self.end_ms)
 
-    @property
-    def is_refused(self) -> bool:
-        """Whether tariff or plan refuse it, whatever it costs and whoever pays."""
-        return bool(self.offer.refuse) or self.offer.terms.outcome == "blocked"
-
     def last_ms(self, now_ms: int) -> int:
         """Its last moment under its assignment, as far as it has come by now: steps until then are due before it."""
         return min(self.until_ms - 1, self.payer.ends_ms - 1, now_ms)

@@ -135,7 +135,7 @@ class Charger:
     async def _subjects(self, event: Rated, now_ms: int) -> list[Subject]:
         """Whose steps an event waits for: its subscriber's, its pool's."""
         payer, pool, at_ms, last_ms = event.payer, event.pool, event.start_ms, event.last_ms(now_ms)
-        found, begins = [], not event.is_refused
+        found, begins = [], not event.offer.is_refused
         if payer.lives:
             own = Subject(payer.subscriber, payer.assignment, event.wallet, event.member.key, at_ms, last_ms, begins)
             found.append(own)

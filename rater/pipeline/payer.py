@@ -38,6 +38,7 @@ class Offer:
         "covered",
         "high_ms",
         "is_free",
+        "is_refused",
         "keys",
         "low_ms",
         "rate",
@@ -57,6 +58,8 @@ class Offer:
         self.is_free = terms.outcome == "free"
         #: Refused by the plan, whatever it costs.
         self.refuse = refuse
+        #: Refused by plan or tariff, whoever pays.
+        self.is_refused = bool(refuse) or terms.outcome == "blocked"
         #: The part of a record that is the same for all of it; and where an allowance pays, by it and its words.
         self.text = text
         self.covered: dict[str, str] = {}

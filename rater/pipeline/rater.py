@@ -126,11 +126,10 @@ class Rater:
             rated.pool_before = pool.state
         if offer.is_free:
             return self._price_by_tariff(rated, now_ms)
-        last_ms = rated.last_ms(now_ms)
-        if _awaits_own(rated, last_ms) or (pool is not None and _awaits_pool(pool, rated, last_ms)):
+        if _awaits_own(rated, now_ms) or (pool is not None and _awaits_pool(pool, rated, now_ms)):
             rated.is_due = rated.uncounted = True
             return None
-        if rated.is_refused:
+        if offer.is_refused:
             return self._price_by_tariff(rated, now_ms)
         return None if self._take_whole(rated, now_ms) else self._price_by_parts(rated, now_ms)
 
@@ -298,23 +297,28 @@ def _move_pool(rated: Rated, pool: Member[Any], after: bytes) -> None:
     rated.shares = pool.is_covered and pool.subscription.shares(pool.counters, rated.start_ms)
 
 
-def _awaits_own(rated: Rated, last_ms: int) -> bool:
+def _awaits_own(rated: Rated, now_ms: int) -> bool:
     """Whether a step of the subscriber comes before usage, up to its last moment."""
     payer = rated.payer
     if payer.has_left or not payer.lives:
         return payer.awaits_terms
     if payer.joins or payer.is_past:
         return payer.joins
-    live: Live = payer.live
-    return live.awaits_step(rated.start_ms, last_ms, is_refused=rated.is_refused)
+    return _awaits_step(payer.live, rated, now_ms)
 
 
-def _awaits_pool(pool: Member[Any], rated: Rated, last_ms: int) -> bool:
+def _awaits_pool(pool: Member[Any], rated: Rated, now_ms: int) -> bool:
     """Whether a step of the pool does; it has nothing for usage from before it was one."""
     live: Live | None = pool.subscription
     if live is None or live.subscription.assigned_ms > rated.start_ms:
         return live is None
-    return live.awaits_step(rated.start_ms, last_ms, is_refused=rated.is_refused)
+    return _awaits_step(live, rated, now_ms)
+
+
+def _awaits_step(live: Live, rated: Rated, now_ms: int) -> bool:
+    if live.is_used and rated.until_ms < live.due_ms:
+        return False  # as nearly always
+    return live.awaits_step(rated.start_ms, rated.last_ms(now_ms), is_refused=rated.offer.is_refused)
 
 
 def _depend(rated: Rated) -> None:

@@ -38,6 +38,7 @@ HOUR_MS = 3_600_000
 #: In two shards.
 WALLETS = ("w", "x")
 SIMS = ("sim-1", "sim-2", "sim-3")
+ICCIDS = {sim: f"89880000000000000{number:02}" for number, sim in enumerate(SIMS)}
 #: Tried so often where Redis is lost.
 TRIES = 5
 
@@ -100,7 +101,8 @@ class Engine(Planned):
             self.given_nanos += parse_nanos(balance)
         for sim, plan in zip(SIMS, plans, strict=True):
             assignment = Assignment(self.now_ms, "w", "w", plan, "EUR")
-            await self.directory.add([Subscriber("t", sim, 1, (assignment,))], now_ms=NOW_MS)
+            subscriber = Subscriber("t", sim, 1, (assignment,), iccid=ICCIDS[sim])
+            await self.directory.add([subscriber], now_ms=NOW_MS)
             await self.begin(sim)
 
     async def patiently(self, what: Callable[[], Awaitable[Any]]) -> Any:
@@ -124,10 +126,12 @@ class Engine(Planned):
         self.count += 1
         start_ms = self.now_ms - ago_h * HOUR_MS
         start, end = _text(start_ms), _text(min(self.now_ms, start_ms + hours * HOUR_MS))
-        name = str(self.count)
+        name, whose = str(self.count), {"subscriber": sim}
+        if sim in ICCIDS.values():  # which is the way that is read at once
+            whose = {"subscriber": None, "iccid": sim}
         if volume is None:
-            return message(name, sim, start_time=start, end_time=start)
-        return usage(name, sim, volume, start_time=start, end_time=end)
+            return message(name, **whose, start_time=start, end_time=start)
+        return usage(name, volume_bytes=volume, **whose, start_time=start, end_time=end)
 
     def delivery(self, events: list[tuple[str, int, int, int | None]], door: Door | None = None) -> Batch:
         raw = [RawEvent(self.event(*event), door or self.door, self.count) for event in events]

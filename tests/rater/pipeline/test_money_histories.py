@@ -15,14 +15,14 @@ from rater.wallet.entry import Kind
 from rater.wallet.store import WalletStore
 from rater.wallet.transfer import Order, Transfers
 from schemas.fates import Fate
-from tests.rater.pipeline.engine import HOUR_MS, SIMS, WALLETS, Engine
+from tests.rater.pipeline.engine import HOUR_MS, ICCIDS, SIMS, WALLETS, Engine
 from tests.rater.pipeline.laws import check_holds, check_money, check_used, check_waking
 from tests.rater.pipeline.offers import PLANS
 
 workers, sims, wallets, plans = st.integers(0, 1), st.sampled_from(SIMS), st.sampled_from(WALLETS), sorted(PLANS)
 volumes = st.sampled_from([1, 400_000, 2_500_000, 9_000_000])
 hours = st.sampled_from([0, 2, 30, 100, 24 * 20])
-events = st.tuples(sims, hours, st.sampled_from([0, 3, 50]), volumes | st.none())
+events = st.tuples(st.sampled_from([*SIMS, *ICCIDS.values()]), hours, st.sampled_from([0, 3, 50]), volumes | st.none())
 some = st.lists(events, min_size=1, max_size=4)
 steps = st.one_of(
     st.tuples(st.just("use"), workers, some),
