@@ -14,7 +14,7 @@ import msgpack
 from rater.errors import WalletError
 from rater.money import NANOS
 from rater.wallet.entry import HOLDS, Answer, Debit, Decision, Entry, Head, Kind, Outcome, Stale, Steps
-from rater.wallet.member import VALUES
+from rater.wallet.member import HEAD_BYTES, VALUES
 from schemas.fates import Fate, Reason
 
 # fate, reason, epoch, n (6 bytes), decided_ms (6), balance before (units 5 signed, nanos 4). Odd widths are read as a
@@ -35,6 +35,8 @@ _FREE: Final = 256
 _UNCOUNTED: Final = 512
 _ALLOWED: Final = 1024
 _SHARES: Final = 2048
+#: Where a member's state says how many steps its subscription has had.
+_STEPS: Final = slice(HEAD_BYTES, HEAD_BYTES + 4)
 _COVER_BYTES: Final = struct.Struct("<H")
 #: What may be charged ahead of an event within one call and still be told in an int64.
 _AHEAD_MAX: Final = 2**63 - 1
@@ -91,8 +93,10 @@ def _pack_group(
         after_it, flag = event.after, 0
         # What is refused may be so because of the counters; if it is not, it does not matter what it was rated upon.
         by_counters = (event.counters or event.refuse) and event.pool is not event.member
-        if (event.after or by_counters) and event.before != (afters[member.place] or befores[member.place]):
-            # It was rated upon an event that is not in this call, so the states told do not follow from each other.
+        upon = afters[member.place] or befores[member.place]
+        if event.before != upon and (event.after or by_counters or event.before[_STEPS] != upon[_STEPS]):
+            # It was rated upon an event that is not in this call, so the states told do not follow from each other; or
+            # before a step that those beside it know of.
             after_it, flag, is_plain = b"", _UNCOUNTED, False
         if after_it:
             if member.last >= 0:

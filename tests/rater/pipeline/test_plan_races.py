@@ -27,12 +27,21 @@ MIXED = PLANS["pool-5"].replace("pool-5", "mixed").replace(
 
 EXTRA = PLANS["data-5"].replace("data-5", "extra").rstrip() + '\n    addons: [{name: more, price: "2.00"}]\n'
 
+TEXTS = (
+    PLANS["data-5"].replace("data-5", "texts").rstrip()
+    + """
+    addons: [{name: texts, price: "1.00", allowances: [{name: texts, quantity: 9 messages}]}]
+"""
+)
+ICCID, MSISDN = "8988000000000000001", "+4915112345678"
+
 
 @pytest.fixture(autouse=True)
 def plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PLANS, "whole-5", WHOLE)
     monkeypatch.setitem(PLANS, "mixed", MIXED)
     monkeypatch.setitem(PLANS, "extra", EXTRA)
+    monkeypatch.setitem(PLANS, "texts", TEXTS)
     monkeypatch.setitem(PLANS, "fee-at-once", PLANS["fee-5"].replace("fee-5", "fee-at-once").replace(FIRST, ""))
 
 
@@ -160,3 +169,26 @@ async def test_late_first_usage_leaves_what_was_granted_since_then_to_use(bench:
     member = await bench.store.member("t", "w", "sim-1")
     assert member is not None
     assert member.holds == ()
+
+
+async def test_what_was_rated_before_an_add_on_uses_it_though_a_later_one_knows_of_it(bench: Planned) -> None:
+    """It moves no counters, so nothing else tells that it was rated under other terms than those beside it."""
+    await bench.wallet("w", "10")
+    assignment = Assignment(NOW_MS - DAY_MS, "w", "w", "texts", "EUR")
+    sim = Subscriber("t", "sim-1", 1, (assignment,), iccid=ICCID, msisdn=MSISDN)
+    await bench.directory.add([sim], now_ms=NOW_MS)
+    await begin(bench, "sim-1", NOW_MS - DAY_MS)
+    pipeline = await bench.pipeline()
+
+    def by(name: str, value: str, event_id: str) -> bytes:
+        return message(event_id, subscriber=None, **{name: value})
+
+    await pipeline.process(bench.batch(by("iccid", ICCID, "1")))
+    torn = pipeline.begin(bench.batch(by("msisdn", MSISDN, "2"), by("iccid", ICCID, "3"), start=1))
+    who = await subject(bench, "sim-1", NOW_MS - DAY_MS)
+    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    await subscriptions.make(who, lambda sub, view: buy(sub, "texts", "order", who.at_ms, view), "request")
+    await pipeline.process(bench.batch(by("iccid", ICCID, "4"), start=9))
+    await pipeline.resolve(torn)
+    outputs = pipeline.settle(await pipeline.charge(torn))
+    assert [one["charged_nanos"] for one in records(outputs)] == [0, 0]
