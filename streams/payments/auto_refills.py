@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from rater.documents import Documents
 from rater.money import NANOS
 from rater.payments.auto_refill import (
     WalletAutoRefill,
@@ -38,7 +39,6 @@ from rater.payments.model import Means, Payment
 from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore
 from streams.payments.desk import LOOK_MAX_MS, LOOK_MIN_MS, PaymentDesk
-from streams.payments.documents import Documents
 from streams.payments.due import PAGE, Due, each
 from streams.payments.offers import Offers
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
+from rater.documents import Documents
 from rater.errors import RaterError
 from rater.payments.entries import entry_of
 from rater.payments.machine import marked, reported
@@ -30,7 +31,6 @@ from rater.plans.model import Method
 from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore
 from schemas.fates import Reason
-from streams.payments.documents import Documents
 from streams.payments.due import PAGE, Due, each
 from streams.payments.listing import Listing, Sort, payment_of
 from streams.payments.provider import NoAnswerError, Provider, ProviderEvent
