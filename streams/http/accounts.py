@@ -18,7 +18,6 @@ from rater.accounts.roles import ROLES, refusal, role_in
 from rater.errors import AccountError, WalletError
 from rater.geo.codes import is_currency
 from rater.wallet.store import WalletState
-from streams.engine import Parts
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.forms_accounts import (
     AccountChange,
@@ -37,6 +36,7 @@ from streams.http.forms_accounts import (
 from streams.http.paging import PageQuery, cursor_of, place_of
 from streams.http.problems import Problem, of_account, of_wallet
 from streams.http.wallets import SOURCE, find, shown
+from streams.parts import Parts
 
 T = TypeVar("T")
 
