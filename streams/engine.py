@@ -26,10 +26,13 @@ from streams.desks import Desks, open_desks
 from streams.embedded.parts import EmbeddedParts
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
 from streams.parts import Parts, open_parts
-from streams.publisher import Publisher
+from streams.publisher import LEASE_S, Publisher
 from streams.timers import Sweeper
 from streams.topics import Sink
 from streams.transit import watch_transit
+
+#: How long a command waits for its news to be published by another process, which may have been killed.
+OUTBOX_WAIT_S = LEASE_S + 1
 
 
 @dataclass
@@ -144,11 +147,12 @@ async def open_ledger(settings: Settings) -> AsyncIterator[ClickHouse]:
 
 
 async def publish_outbox(parts: Parts) -> None:
-    """Publish what a command left in the outbox; a running worker that has the lease does it instead."""
+    """Publish what a command left in the outbox; what a running engine has the lease of, that publishes meanwhile."""
     if parts.settings.engine.mode == "embedded":
         await _settle_timers(parts)  # a top-up may have woken a subscription; elsewhere workers see to that
     async with open_sink(parts.settings, kafka=parts.settings.engine.mode == "distributed") as sink:
-        await Publisher(parts.outbox, parts.settings.engine.shards, sink, parts.clock_ms).drain()
+        publisher = Publisher(parts.outbox, parts.settings.engine.shards, sink, parts.clock_ms)
+        await publisher.drain_with_others(OUTBOX_WAIT_S)
 
 
 async def _settle_timers(parts: Parts) -> None:
