@@ -75,7 +75,8 @@ class IntakeSettings(Section, frozen=True):
     tenant: str = ""
     source: str = ""
     batch_events: Annotated[int, Meta(ge=1, le=4000)] = 3000
-    too_old_days: Count = 90
+    #: A SIM's counters are kept for 125 days (rater/wallet/member.py): the longest cycle and this must lie within.
+    too_old_days: Annotated[int, Meta(ge=1, le=93)] = 90
     future_hours: Count = 24
     #: Ids are remembered in Redis at least this long; older ones are looked up in ClickHouse.
     memory_days: Count = 3
