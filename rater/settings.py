@@ -65,6 +65,8 @@ class ClickHouseSettings(Section, frozen=True):
     url: str = "clickhouse://default@127.0.0.1:9000/rater"
     #: Whether the engine starts a process that follows the topics into ClickHouse; one must run somewhere.
     writer: bool = True
+    #: Usage older than `memory_days` is parked if its id cannot be looked up in this time.
+    lookup_s: Annotated[float, Meta(gt=0, le=300)] = 5.0
 
 
 class IntakeSettings(Section, frozen=True):

@@ -6,7 +6,6 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from rater.catalogue import Catalogue
@@ -15,7 +14,7 @@ from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
 from rater.wallet.timers import Timers
-from streams.clickhouse.ids import lookup_ids
+from streams.clickhouse.ids import OldIds
 from streams.clickhouse.process import Order
 from streams.clickhouse.server import ClickHouse
 from streams.clickhouse.supervisor import WriterProcess
@@ -110,7 +109,8 @@ async def _pipeline(parts: Parts, catalogue: Catalogue, clickhouse: ClickHouse) 
     await catalogues.keep()
     intake = parts.settings.intake
     limits = Limits(intake.too_old_days * DAY_MS, intake.future_hours * HOUR_MS)
-    return Pipeline(parts.store, parts.directory, catalogues, limits, partial(lookup_ids, clickhouse))
+    old_ids = OldIds(clickhouse, parts.settings.clickhouse.lookup_s)
+    return Pipeline(parts.store, parts.directory, catalogues, limits, old_ids)
 
 
 def _writer(parts: Parts, *, kafka: bool) -> WriterProcess:
