@@ -52,6 +52,17 @@ class KafkaSettings(Section, frozen=True):
     """The topics in and out. `prefix` goes before every topic the engine writes ("rater.rated")."""
 
     bootstrap: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str = ""
+    sasl_password: str = ""
+    #: Who signed the brokers' certificates; whom the system trusts if it is empty.
+    ssl_ca_file: str = ""
+    #: Our own certificate and its key, where brokers ask for one.
+    ssl_cert_file: str = ""
+    ssl_key_file: str = ""
+    #: How the engine's own topics are compressed; usage is read whichever way it is.
+    compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] = "none"
     usage_topic: str = "usage"
     commands_topic: str = "wallet-commands"
     group: str = "rater"

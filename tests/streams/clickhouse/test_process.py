@@ -243,13 +243,20 @@ async def test_alone_it_follows_kafka_and_any_worker_sees_how_far_it_is(
         settings,
         engine=EngineSettings(mode="distributed"),
         clickhouse=ClickHouseSettings(url=url, writer=False),
-        kafka=KafkaSettings(kafka.bootstrap, "alone", "alone-commands", "alone", "alone.", 3),
+        kafka=KafkaSettings(
+            bootstrap=kafka.bootstrap,
+            usage_topic="alone",
+            commands_topic="alone-commands",
+            group="alone",
+            prefix="alone.",
+            partitions=3,
+        ),
     )
     await create_topics_of(settings)
-    sink = KafkaSink(kafka.bootstrap, "alone.")
+    sink = KafkaSink(settings.kafka, "alone.")
     await sink.start()
     group = f"alone-{WRITER_GROUP}"
-    cursor = KafkaCursor(kafka.bootstrap, "alone.", group)
+    cursor = KafkaCursor(settings.kafka, "alone.", group)
     await cursor.start()
     now_ms = 1
     written = Written(cursor, lambda: now_ms)
