@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from streams.embedded.ports import free_ports
+from tests.conftest import need
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,6 +44,7 @@ def play(script: str, folder: Path) -> list[str]:
 
     What they started in the background ends with them, also where they fail before they say so themselves.
     """
+    need("curl", "curl")
     http_port, hook_port = free_ports(2)
     typed = script.replace("8080", str(http_port)).replace("8099", str(hook_port))
     done = subprocess.run(
