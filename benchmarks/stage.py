@@ -23,8 +23,8 @@ from rater.pipeline.tally import Tally
 from rater.settings import Settings
 from rater.wallet.load import WalletForm, load_wallets
 from streams.embedded.ports import free_ports
-from streams.engine import Parts, open_parts
 from streams.kafka import KafkaSink, create_topics
+from streams.parts import Parts, open_parts
 from streams.topics import ALL
 from streams.worker_process import running_worker, scraped
 

@@ -65,6 +65,8 @@ class ClickHouseSettings(Section, frozen=True):
     url: str = "clickhouse://default@127.0.0.1:9000/rater"
     #: Whether the engine starts a process that follows the topics into ClickHouse; one must run somewhere.
     writer: bool = True
+    #: Usage older than `memory_days` is parked if its id cannot be looked up in this time.
+    lookup_s: Annotated[float, Meta(gt=0, le=300)] = 5.0
 
 
 class IntakeSettings(Section, frozen=True):
@@ -75,7 +77,8 @@ class IntakeSettings(Section, frozen=True):
     tenant: str = ""
     source: str = ""
     batch_events: Annotated[int, Meta(ge=1, le=4000)] = 3000
-    too_old_days: Count = 90
+    #: A SIM's counters are kept for 125 days (rater/wallet/member.py): the longest cycle and this must lie within.
+    too_old_days: Annotated[int, Meta(ge=1, le=93)] = 90
     future_hours: Count = 24
     #: Ids are remembered in Redis at least this long; older ones are looked up in ClickHouse.
     memory_days: Count = 3

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from rater.settings import Settings
-from streams.clickhouse.server import ClickHouse, open_clickhouse
+from streams.clickhouse.ledger import open_clickhouse
+from streams.clickhouse.server import ClickHouse
 from streams.embedded.parts import EmbeddedParts
 from streams.kafka import MESSAGE_BYTES, KafkaCursor, KafkaSink, KafkaSource, begin_group_at_end, create_topics
 from streams.spool import SpoolCursor, SpoolSink, SpoolSource, begin_at_end

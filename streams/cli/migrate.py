@@ -18,10 +18,11 @@ from rater.settings import Settings
 from rater.subscriptions import Subscriptions
 from streams.cli.report import wide_console
 from streams.clickhouse.server import ClickHouse
-from streams.engine import open_ledger, open_parts, publish_outbox
+from streams.engine import open_ledger, publish_outbox
 from streams.migration.listing import Listing
 from streams.migration.migration import Migration, Row
 from streams.migration.report import Sums, show
+from streams.parts import open_parts
 
 
 class Asked(NamedTuple):

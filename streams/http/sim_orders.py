@@ -144,7 +144,7 @@ async def _means(
 ) -> Means:  # fmt: skip
     """With what a provider is asked; what it cannot take, or would not be enough, is added to the refusals."""
     method = PROVIDERS[payment]
-    provider = call.desk.engine.payments.providers.get(method)
+    provider = call.desk.engine.desks.payments.providers.get(method)
     why = None
     if provider is None:
         why = f"nothing is paid by {method} here; see [payments] in the settings"

@@ -85,7 +85,7 @@ async def move(call: Call[Move]) -> Sim:
 
 async def _begin(call: Call[Any], sim: Subscriber) -> None:
     """Let the assigned plan begin now, if it has; after a crash before this it begins with the first usage."""
-    subscriptions, now_ms = call.desk.engine.subscriptions, call.desk.now_ms
+    subscriptions, now_ms = call.desk.engine.desks.subscriptions, call.desk.now_ms
     if sim.assignments[-1].from_ms <= now_ms:
         await subscriptions.begin(subscriptions.subject(sim, now_ms))
     call.desk.engine.publisher.wake()

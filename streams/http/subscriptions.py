@@ -146,7 +146,7 @@ async def find(call: Call[Any]) -> Subject:
 def subject_of(call: Call[Any], subscriber: Subscriber) -> Subject:
     """The subscriber under the wallet that pays now."""
     try:
-        return call.desk.engine.subscriptions.subject(subscriber, call.desk.now_ms)
+        return call.desk.engine.desks.subscriptions.subject(subscriber, call.desk.now_ms)
     except WalletError as error:
         raise of_wallet(error) from error
 
@@ -187,7 +187,7 @@ def _check_refusals(found: ChangePreview) -> None:
 async def present(call: Call[Any], subject: Subject) -> tuple[Subscription, View]:
     """The subscription after all that was due by now."""
     try:
-        return await call.desk.engine.subscriptions.present(subject)
+        return await call.desk.engine.desks.subscriptions.present(subject)
     except PlanError as error:
         raise Problem("conflict", str(error), error.field) from error
     except WalletError as error:
@@ -198,7 +198,7 @@ async def _make(call: Call[Any], subject: Subject, wanted: Callable[[Subscriptio
     """Make a step once for its Idempotency-Key, and answer the subscription as it then stands."""
     await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, call.form)
     try:
-        decision = await call.desk.engine.subscriptions.make(subject, wanted, f"http/{call.idempotency_key}")
+        decision = await call.desk.engine.desks.subscriptions.make(subject, wanted, f"http/{call.idempotency_key}")
     except PlanError as error:
         raise Problem("conflict", str(error), error.field) from error
     except WalletError as error:

@@ -20,8 +20,9 @@ from prometheus_client import REGISTRY
 
 from rater.settings import ClickHouseSettings, EngineSettings, KafkaSettings, MetricsSettings, Settings
 from streams.clickhouse import supervisor
+from streams.clickhouse.ledger import open_clickhouse
 from streams.clickhouse.process import Order, decode_order, encode_order
-from streams.clickhouse.server import ChdbClickHouse, ClickHouse, open_clickhouse
+from streams.clickhouse.server import ChdbClickHouse, ClickHouse
 from streams.clickhouse.supervisor import WriterProcess
 from streams.clickhouse.written import Written
 from streams.crew import Crew
