@@ -41,8 +41,6 @@ def balances(found: Answers) -> list[str]:
 def test_a_is_sold_and_told_to_a_receiver(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "plans.md").read_text().partition("\n## Selling one\n")[2].partition("\n## ")[0]
     serve, receive, commands = blocks(text)
-    history = 'call "$api/wallets/acme/history'
-    commands = commands.replace(history, f"sleep 3\n{history}")  # which is a moment behind
     script = terminal(serve) + terminal(receive, "heard") + commands + "sleep 3\n"
     found = answers(play(script, checkout(tmp_path)))
     assert (found[0]["error"], problems(found), balances(found)) == ("answered 401", [], ["0.30"])
