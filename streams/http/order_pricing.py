@@ -41,7 +41,7 @@ class Priced(msgspec.Struct):
 async def quote_wallet(call: Call[PreviewForm]) -> OrderPreviewOut:
     """Add an order up that is for no SIM yet."""
     form = call.form
-    wallet = await find(call, form.wallet)
+    wallet = await find(call, form.wallet, "wallet")
     items = form.items or []
     plans = [plan_in_force(call, item.plan, f"/items/{index}/plan") for index, item in enumerate(items)]
     for index, plan in enumerate(plans):
