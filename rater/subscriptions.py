@@ -66,9 +66,10 @@ class Subscriptions:
         return found
 
     async def begin(self, subject: Subject) -> None:
-        """Begin the assigned plan if anything of it runs by itself, so that it does not wait for usage."""
+        """Begin the assigned plan, if it has a life or another ends with it, so that this does not wait for usage."""
         plan = self.catalogue.plan(subject.assignment.plan, subject.at_ms)
-        if plan is not None and plan.has_life:
+        (standing,) = await self._stepper.standing([subject])
+        if plan is not None and (plan.has_life or standing.subscription is not None):
             await self.present(subject)
 
     async def make(self, subject: Subject, wanted: Wanted, request: str, tax: Tax | None = None) -> Decision:
@@ -98,7 +99,7 @@ class Subscriptions:
         Raises:
             PlanError: it cannot be done; names the field. WalletError: the subscriber is no member of the wallet now.
         """
-        known = await self.decided(subject.subscriber.tenant, subject.wallet.name, request)
+        known = await self.found(subject, request)
         if known is not None:
             return known
         await self.present(subject)
@@ -115,8 +116,14 @@ class Subscriptions:
         """What was decided on a request before."""
         return await self._stepper.remembered(tenant, wallet, request)
 
+    async def found(self, subject: Subject, request: str) -> Decision | None:
+        """The same in any wallet that the subscriber has had: it may have moved before the request is repeated."""
+        for wallet in dict.fromkeys(assignment.wallet for assignment in reversed(subject.subscriber.assignments)):
+            decision = await self.decided(subject.subscriber.tenant, wallet, request)
+            if decision is not None:
+                return decision
+        return None
+
 
 def _up_to_now(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
-    if subscription is None or subscription.assigned_ms < subject.assignment.from_ms:
-        return joins(subject, subscription, view)
-    return due_by_time(subject, subscription, view)
+    return joins(subject, None, view) if subscription is None else due_by_time(subject, subscription, view)

@@ -85,10 +85,14 @@ class Sweeper:
         """All of a wallet that wait for money, one after the other, as long as there is some."""
         names = sorted([name async for name in self._timers.waiting(entry.tenant, entry.wallet)])
         waiting = [entry._replace(subscriber=name, due_ms=now_ms) for name in names]
+        stuck: dict[bytes, str] = {}
         for subject, _ in await self._subjects(shard, waiting):
-            while (await self._stepper.round([subject], after_refill, now_ms=now_ms)).went:
+            while (done := await self._stepper.round([subject], after_refill, now_ms=now_ms)).went:
                 pass
-        await self._timers.drop(shard, entry)
+            stuck |= done.stuck
+        for key, why in stuck.items():
+            log.error("%s: it was refilled and cannot go on, which is put off: %s", key.decode(), why)
+        await (self._timers.put_off(shard, entry, now_ms + PUT_OFF_MS) if stuck else self._timers.drop(shard, entry))
 
     async def _subjects(self, shard: int, entries: list[DueEntry]) -> list[tuple[Subject, DueEntry]]:
         """Whose subscriptions they are. Those that their wallet does not pay for now are no longer due."""

@@ -82,7 +82,7 @@ class NumberOrders:
             PlanError: the subscription cannot have it; names the field.
             WalletError: the wallet cannot pay it, or the order was given up.
         """
-        decision = await self._subscriptions.decided(subject.subscriber.tenant, subject.wallet.name, asked.request)
+        decision = await self._subscriptions.found(subject, asked.request)
         if decision is None:
             claimed = await self.reserve(subject, asked, tax)
             try:

@@ -143,6 +143,10 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
         """The event in its one normalised form."""
         return normalised(self.body, self.start_ms, self.end_ms)
 
+    def last_ms(self, now_ms: int) -> int:
+        """Its last moment under its assignment, as far as it has come by now: steps until then are due before it."""
+        return min(self.until_ms - 1, self.payer.ends_ms - 1, now_ms)
+
     def leave(self) -> None:
         """It is decided: nothing waits for it any more."""
         self.member.settle(self)

@@ -113,9 +113,11 @@ class Charger:
     async def _step(self, events: list[Rated], now_ms: int) -> list[Rated]:
         """Make the steps of subscriptions that events must wait for; answers the events, rated again upon them."""
         while due := [event for event in events if event.is_due and not event.is_repeat]:
+            await self._recall.look_up(due)  # what was decided before is no usage that anything begins with
+            due = [event for event in due if event.is_open]
             wanted: dict[bytes, Subject] = {}
             for event in sorted(due, key=lambda one: one.start_ms, reverse=True):  # the earliest is the one that stays
-                wanted |= {subject.key: subject for subject in await self._subjects(event)}
+                wanted |= {subject.key: subject for subject in await self._subjects(event, now_ms)}
             stuck = await self._stepper.catch_up(list(wanted.values()), now_ms=now_ms)
             for event in due:
                 why = stuck.get(event.member.key) or (event.pool and stuck.get(event.pool.key))
@@ -130,19 +132,21 @@ class Charger:
                 break  # no wallet, no member: the wallet's call says what is wrong
         return events
 
-    async def _subjects(self, event: Rated) -> list[Subject]:
+    async def _subjects(self, event: Rated, now_ms: int) -> list[Subject]:
         """Whose steps an event waits for: its subscriber's, its pool's."""
-        payer, pool, at_ms = event.payer, event.pool, event.start_ms
-        found = []
+        payer, pool, at_ms, last_ms = event.payer, event.pool, event.start_ms, event.last_ms(now_ms)
+        found, begins = [], not event.offer.is_refused
         if payer.lives:
-            found.append(Subject(payer.subscriber, payer.assignment, event.wallet, event.member.key, at_ms))
+            own = Subject(payer.subscriber, payer.assignment, event.wallet, event.member.key, at_ms, last_ms, begins)
+            found.append(own)
         if pool is not None and pool is not event.member:
             directory = self._sims.directory
             name = pool.key.decode().split("/", 2)[2]
             subscriber = await directory.get(event.wallet.tenant, name)
             assignment = directory.assignment(subscriber, at_ms) if subscriber is not None else None
             if subscriber is not None and assignment is not None and assignment.wallet == event.wallet.name:
-                found.append(Subject(subscriber, assignment, event.wallet, pool.key, at_ms))
+                key = pool.key
+                found.append(Subject(subscriber, assignment, event.wallet, key, at_ms, last_ms, begins, is_pool=True))
         return found
 
     async def _send(self, events: Sequence[Rated], now_ms: int) -> list[Rated]:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from rater.catalogue import Catalogue
-from rater.plans.allowances import Balance
+from rater.plans.allowances import NEVER_MS, Balance
 from rater.plans.credits import Use, cost_parts
 from rater.plans.life import Subscription, View, balances, needs_step, plan_at
 from rater.wallet.member import Member
@@ -62,11 +62,14 @@ def whole(
 class Live:
     """The subscription of a member, after `n` steps."""
 
-    __slots__ = ("_for", "_full", "_keys", "_shared", "n", "subscription")
+    __slots__ = ("_for", "_full", "_keys", "_shared", "_shared_ms", "due_ms", "is_used", "n", "subscription")
 
     def __init__(self, subscription: Subscription, catalogue: Catalogue) -> None:
         self.subscription = subscription
         self.n = subscription.n
+        #: When the next step is due by time, and whether none comes with usage alone.
+        self.due_ms = NEVER_MS if subscription.due_ms is None else subscription.due_ms
+        self.is_used = subscription.first_usage_ms is not None
         self._full = balances(subscription, view_of(catalogue, {}, 0))
         self._keys = [USED + balance.id for balance in self._full]
         self._for: dict[tuple[Use, bool], tuple[Candidate, ...]] = {}
@@ -76,10 +79,11 @@ class Live:
             for balance, key in zip(self._full, self._keys, strict=True)
             if balance.allowance.shared
         ]
+        self._shared_ms = max((balance.from_ms for balance, _ in self._shared), default=0)
 
-    def awaits_step(self, at_ms: int) -> bool:
-        """Whether usage at a time must wait for a step."""
-        return needs_step(self.subscription, at_ms)
+    def awaits_step(self, at_ms: int, last_ms: int, *, is_refused: bool = False) -> bool:
+        """Whether usage that starts at a time must wait for a step, up to its last moment; refused, it begins none."""
+        return self.due_ms <= max(at_ms, last_ms) or (not is_refused and needs_step(self.subscription, at_ms))
 
     def plan_at(self, at_ms: int) -> str:
         """The plan that usage at a time falls under."""
@@ -111,6 +115,11 @@ class Live:
         at_ms = max([at_ms, *(balance.from_ms for balance in own)])
         return any(balance.left_parts > 0 and balance.until_ms > at_ms for balance in own)
 
+    def shares(self, counters: Mapping[str, int], at_ms: int) -> bool:
+        """The same of what is for all of the wallet."""
+        at_ms = max(at_ms, self._shared_ms)
+        return any(one.left_parts > counters.get(key, 0) and one.until_ms > at_ms for one, key in self._shared)
+
 
 def _left(balance: Balance, key: str, counters: Mapping[str, int]) -> Balance:
     return msgspec.structs.replace(balance, left_parts=balance.left_parts - counters.get(key, 0))
@@ -121,9 +130,11 @@ def used_of(counters: Mapping[str, int]) -> dict[str, int]:
     return {key.removeprefix(USED): used for key, used in counters.items() if key.startswith(USED)}
 
 
-def view_of(catalogue: Catalogue, counters: Mapping[str, int], available_nanos: int) -> View:
+def view_of(
+    catalogue: Catalogue, counters: Mapping[str, int], available_nanos: int, *, is_held: bool = False
+) -> View:  # fmt: skip
     """What a step is worked out upon."""
-    return View(catalogue.plan, catalogue.version, used_of(counters), available_nanos, catalogue.plan_until_ms)
+    return View(catalogue.plan, catalogue.version, used_of(counters), available_nanos, catalogue.plan_until_ms, is_held)
 
 
 def live_of(member: Member[object], document: bytes | None, catalogue: Catalogue) -> Live | None:

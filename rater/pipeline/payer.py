@@ -8,6 +8,7 @@ from typing import Any, Final
 from rater.directory import Assignment, Subscriber
 from rater.geo import country_of_mcc, country_of_number
 from rater.plan import Plan
+from rater.plans.allowances import NEVER_MS
 from rater.plans.credits import Use, use_of
 from rater.rating.charge import ChargePart
 from rater.rating.terms import Terms, terms_at
@@ -37,6 +38,7 @@ class Offer:
         "covered",
         "high_ms",
         "is_free",
+        "is_refused",
         "keys",
         "low_ms",
         "rate",
@@ -56,6 +58,8 @@ class Offer:
         self.is_free = terms.outcome == "free"
         #: Refused by the plan, whatever it costs.
         self.refuse = refuse
+        #: Refused by plan or tariff, whoever pays.
+        self.is_refused = bool(refuse) or terms.outcome == "blocked"
         #: The part of a record that is the same for all of it; and where an allowance pays, by it and its words.
         self.text = text
         self.covered: dict[str, str] = {}
@@ -130,8 +134,9 @@ class Payer:
     """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
 
     __slots__ = (
-        "assignment", "awaits_terms", "book", "currency", "has_left", "has_moved", "high_ms", "is_past", "is_planned",
-        "joins", "key", "live", "lives", "low_ms", "member", "pool", "subscriber", "text", "version", "wallet",
+        "assignment", "awaits_terms", "book", "currency", "ends_ms", "has_left", "has_moved", "high_ms", "is_past",
+        "is_planned", "joins", "key", "live", "lives", "low_ms", "member", "pool", "subscriber", "text", "version",
+        "wallet",
     )  # fmt: skip
 
     def __init__(
@@ -145,6 +150,8 @@ class Payer:
         #: Whether another wallet pays for it by now: here it makes no steps any more, and has what was granted before.
         self.has_left = subscriber.assignments[-1].wallet != wallet.name
         self.assignment = assignment
+        #: When the next assignment begins.
+        self.ends_ms = min((one.from_ms for one in subscriber.assignments if one.from_ms > low_ms), default=NEVER_MS)
         self.book = book
         self.currency = book.tariff.currency
         self.wallet = wallet

@@ -11,7 +11,7 @@ from rater.identity import fingerprint, identity
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Fault, Faulted, Rated, RawEvent
 from rater.pipeline.cover import Cover, Given, charge_of, cover_of, pack
-from rater.pipeline.live import POOL, USED, whole
+from rater.pipeline.live import POOL, USED, Live, whole
 from rater.pipeline.payer import Offer, Payer
 from rater.pipeline.recent import Recent
 from rater.pipeline.sims import Sim, Sims
@@ -126,10 +126,10 @@ class Rater:
             rated.pool_before = pool.state
         if offer.is_free:
             return self._price_by_tariff(rated, now_ms)
-        if _awaits_own(payer, rated.start_ms) or (pool is not None and _awaits_pool(pool, rated.start_ms)):
+        if _awaits_own(rated, now_ms) or (pool is not None and _awaits_pool(pool, rated, now_ms)):
             rated.is_due = rated.uncounted = True
             return None
-        if offer.refuse or offer.terms.outcome == "blocked":
+        if offer.is_refused:
             return self._price_by_tariff(rated, now_ms)
         return None if self._take_whole(rated, now_ms) else self._price_by_parts(rated, now_ms)
 
@@ -229,12 +229,12 @@ class Rater:
             return
         if pool is member:  # the pool's own usage: one member, not two
             keys, after = [*keys, *shared], [*after, *shared.values()]
-            rated.pool_after = _counted(rated, member, keys, after, now_ms)
+            _move_pool(rated, member, _counted(rated, member, keys, after, now_ms))
         else:
             if keys:
                 rated.after = _counted(rated, member, keys, after, now_ms)
             if pool is not None and shared:
-                rated.pool_after = _counted(rated, pool, [*shared], [*shared.values()], now_ms)
+                _move_pool(rated, pool, _counted(rated, pool, [*shared], [*shared.values()], now_ms))
         rated.counts = True
 
     def _price_in_full(self, rated: Rated, now_ms: int) -> Fault | None:
@@ -291,17 +291,34 @@ def _counted(rated: Rated, member: Member[Any], keys: Sequence[str], after: Sequ
     return member.advance(keys, after, now_ms)
 
 
-def _awaits_own(payer: Payer, at_ms: int) -> bool:
-    """Whether a step of the subscriber comes before usage at a time."""
+def _move_pool(rated: Rated, pool: Member[Any], after: bytes) -> None:
+    """The pool as it is after the event, and whether it has something left for others than its own line."""
+    rated.pool_after = after
+    rated.shares = pool.is_covered and pool.subscription.shares(pool.counters, rated.start_ms)
+
+
+def _awaits_own(rated: Rated, now_ms: int) -> bool:
+    """Whether a step of the subscriber comes before usage, up to its last moment."""
+    payer = rated.payer
     if payer.has_left or not payer.lives:
         return payer.awaits_terms
-    return payer.joins or (not payer.is_past and payer.live.awaits_step(at_ms))
+    if payer.joins or payer.is_past:
+        return payer.joins
+    return _awaits_step(payer.live, rated, now_ms)
 
 
-def _awaits_pool(pool: Member[Any], at_ms: int) -> bool:
+def _awaits_pool(pool: Member[Any], rated: Rated, now_ms: int) -> bool:
     """Whether a step of the pool does; it has nothing for usage from before it was one."""
-    live = pool.subscription
-    return live is None or (live.subscription.assigned_ms <= at_ms and live.awaits_step(at_ms))
+    live: Live | None = pool.subscription
+    if live is None or live.subscription.assigned_ms > rated.start_ms:
+        return live is None
+    return _awaits_step(live, rated, now_ms)
+
+
+def _awaits_step(live: Live, rated: Rated, now_ms: int) -> bool:
+    if live.is_used and rated.until_ms < live.due_ms:
+        return False  # as nearly always
+    return live.awaits_step(rated.start_ms, rated.last_ms(now_ms), is_refused=rated.offer.is_refused)
 
 
 def _depend(rated: Rated) -> None:
@@ -321,7 +338,9 @@ def _depend(rated: Rated) -> None:
     if rated.is_repeat or member.is_held:
         rated.uncounted = True
         return
-    rated.after, rated.pool_after = rated.after or after, rated.pool_after or theirs
+    rated.after = rated.after or after
+    if theirs and pool is not None:
+        _move_pool(rated, pool, theirs)
     rated.counts = True
 
 

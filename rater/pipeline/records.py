@@ -73,7 +73,9 @@ def as_decided(event: Rated, decision: Decision) -> tuple[Terms | None, Sequence
         if charge is None or event.billed == UNRATED or decision.counters != event.counters:
             usage = event.usage
             uses = rate(book.tariff, usage, {}, book.zone).uses
-            counters = {use.key: value for use, value in zip(uses, decision.counters, strict=True)}
+            # Without any it was refused before it was priced, as its plan had not begun: as if nothing had been used.
+            known = decision.counters or (0,) * len(uses)
+            counters = {use.key: value for use, value in zip(uses, known, strict=True)}
             charge = rate(book.tariff, usage, counters, book.zone)
         return None, charge.parts
     billed, amount, _, _ = plain

@@ -8,12 +8,13 @@ worker) and for all others it is known. A crash before the call leaves nothing, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Subscriber
+from rater.directory import Assignment, Directory, Subscriber
 from rater.errors import PlanError, WalletError
 from rater.identity import identity
 from rater.money import format_nanos
@@ -32,11 +33,11 @@ from rater.plans.life import (
     next_step,
     wake,
 )
-from rater.wallet.entry import Decision, Entry, Kind, Outcome, Steps, WalletRef
+from rater.wallet.entry import HOLDS, Decision, Entry, Kind, Outcome, Steps, WalletRef
 from rater.wallet.keys import document_key
-from rater.wallet.member import Member, pack_upon
+from rater.wallet.member import Member, head_of, pack_upon
 from rater.wallet.news import pack_notice
-from rater.wallet.store import WalletStore
+from rater.wallet.store import WalletState, WalletStore
 from schemas.fates import Fate
 from schemas.notice import Notice
 
@@ -45,6 +46,9 @@ SOURCE = "plans"
 STEP = bytes(8)
 #: Steps of one subscription in one go: a hundred months. Who is further behind goes on in the next.
 STEPS_MAX = 300
+
+#: Holds that a member has by its plan or for want of money, its wallet's included.
+_BY_MONEY = HOLDS["expired"] | HOLDS["payment"] | HOLDS["parent"]
 
 #: Works out a step, or None where there is nothing to do.
 Chooser = Callable[["Subject", Subscription | None, View], Step | None]
@@ -60,6 +64,12 @@ class Subject(msgspec.Struct, frozen=True):
     wallet: WalletRef
     key: bytes
     at_ms: int
+    #: The last moment of usage that waits: what is due while it lasts comes before it too.
+    last_ms: int = 0
+    #: Whether the plan may begin with it as its first usage, which none is that is refused in any case.
+    begins: bool = True
+    #: It is the usage of others, which does not depend on what holds this one.
+    is_pool: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -68,6 +78,8 @@ class Standing(msgspec.Struct, frozen=True):
     member: Member[object]
     subscription: Subscription | None
     available_nanos: int
+    #: Whether it is held, and not for want of money.
+    is_held: bool = False
 
 
 class Round(NamedTuple):
@@ -145,6 +157,7 @@ class Stepper:
                 Member(subject.key, state),
                 read_subscription(document) if document is not None else None,
                 wallet.available_nanos if wallet else 0,
+                not subject.is_pool and _is_stopped(state, wallet),
             )
             for subject, state, document, wallet in zip(subjects, states, documents, wallets, strict=True)
         ]
@@ -154,7 +167,8 @@ class Stepper:
     ) -> tuple[list[tuple[Subject, Entry]], dict[bytes, str]]:
         found, stuck = [], {}
         for subject, standing in zip(subjects, await self.standing(subjects), strict=True):
-            view = view_of(self._catalogue, standing.member.counters, standing.available_nanos)
+            counters, is_held = standing.member.counters, standing.is_held
+            view = view_of(self._catalogue, counters, standing.available_nanos, is_held=is_held)
             try:
                 step = choose(subject, standing.subscription, view)
             except PlanError as error:
@@ -193,8 +207,10 @@ class Stepper:
         kept = {grant.id for grant in subscription.grants}
         used = used_of(member.counters)
         counters = {key: value for key, value in member.counters.items() if not key.startswith("~") or key[1:] in kept}
-        covered = is_covered(subscription, msgspec.structs.replace(view, used=used), step.at_ms)
+        at_ms = subscription.stepped_ms  # late usage makes a step of before: what was granted since then covers too
+        covered = is_covered(subscription, msgspec.structs.replace(view, used=used), at_ms)
         held = sorted(future.holds)
+        shared = [balance for balance in balances(subscription, view) if balance.allowance.shared]
         return Outcome(
             upon=pack_upon(subscription.n, covered, counters),
             document=pack_subscription(subscription),
@@ -203,7 +219,8 @@ class Stepper:
             due_ms=subscription.due_ms,
             waits=subscription.waits_for_money,
             floor_nanos=step.floor_nanos,
-            pools=any(balance.allowance.shared for balance in balances(subscription, view)),
+            pools=bool(shared),
+            shares=covered and any(one.left_parts > 0 and one.from_ms <= at_ms < one.until_ms for one in shared),
             news=tuple(
                 self._notice(subject, step, future, index, saying, cause) for index, saying in enumerate(future.sayings)
             ),
@@ -227,11 +244,18 @@ class Stepper:
         )
 
 
+def _is_stopped(state: bytes, wallet: WalletState | None) -> bool:
+    """Whether an operator, say, holds a member or its wallet: what its plan and money have no part in."""
+    own = head_of(state)[1] & ~_BY_MONEY if state else 0
+    return bool(own) or (wallet is not None and any(hold != "balance" for hold in wallet.holds))
+
+
 def due_by_time(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
-    """The next step that is due by time alone."""
-    assignment = subject.assignment
-    if subscription is None or subscription.assigned_ms < assignment.from_ms:
+    """The next step that is due by time alone; where another plan was assigned since, that begins."""
+    if subscription is None:
         return None
+    if subscription.assigned_ms < subject.assignment.from_ms:
+        return joins(subject, subscription, view)
     return next_step(subscription, subject.at_ms, view)
 
 
@@ -244,11 +268,18 @@ def after_refill(subject: Subject, subscription: Subscription | None, view: View
 
 
 def joins(subject: Subject, subscription: Subscription | None, view: View) -> Step:
-    """The step by which the assigned plan begins; who was loaded without a date begins with its first usage."""
+    """The step by which the assigned plan begins, or what was due of the one before it until then.
+
+    Who was loaded without a date begins with its first usage.
+    """
     assignment = subject.assignment
     since_ms = assignment.from_ms or subject.at_ms
     zone = assignment.zone or view.plan(assignment.plan, since_ms).zone
     came_back = subscription is not None and _was_elsewhere(subject, subscription.assigned_ms)
+    if subscription is not None and not came_back:
+        with suppress(PlanError):  # its terms are gone, so there is nothing to charge it by; the new plan goes on
+            if (earlier := next_step(subscription, since_ms - 1, view)) is not None:
+                return earlier
     return begin(subscription, assignment.plan, since_ms, zone, None, view, came_back=came_back)
 
 
@@ -263,9 +294,19 @@ def before_usage(subject: Subject, subscription: Subscription | None, view: View
     assignment, at_ms = subject.assignment, subject.at_ms
     if subscription is None or subscription.assigned_ms < assignment.from_ms:
         return joins(subject, subscription, view)
-    if not needs_step(subscription, at_ms):
+    if needs_step(subscription, at_ms):
+        found = next_step(subscription, at_ms, view)
+        if found is not None:
+            return found
+        if subscription.first_usage_ms is None and subject.begins and not view.is_held:
+            return first_usage(subscription, at_ms, view)
+    return _while_it_lasts(subject, subscription, view)
+
+
+def _while_it_lasts(subject: Subject, subscription: Subscription, view: View) -> Step | None:
+    """The next step that is due up to the last moment of usage; a pool's may be of another assignment by then."""
+    last_ms = subject.last_ms
+    if subscription.due_ms is None or subscription.due_ms > last_ms:
         return None
-    found = next_step(subscription, at_ms, view)
-    if found is not None or subscription.first_usage_ms is not None:
-        return found
-    return first_usage(subscription, at_ms, view)
+    assignment = Directory.assignment(subject.subscriber, last_ms) or subject.assignment
+    return due_by_time(msgspec.structs.replace(subject, at_ms=last_ms, assignment=assignment), subscription, view)

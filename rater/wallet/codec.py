@@ -34,6 +34,7 @@ _REASONS = {int(reason): reason for reason in Reason}
 _FREE: Final = 256
 _UNCOUNTED: Final = 512
 _ALLOWED: Final = 1024
+_SHARES: Final = 2048
 _COVER_BYTES: Final = struct.Struct("<H")
 #: What may be charged ahead of an event within one call and still be told in an int64.
 _AHEAD_MAX: Final = 2**63 - 1
@@ -57,7 +58,7 @@ def pack_charge(groups: Sequence[list[Debit]], now_ms: int, epoch: int, dropped_
         is_plain, total = _pack_group(group, call, members, events)
         pool: Any = 0
         if group[0].pool is not None or any(event.pool is not None for event in group):
-            pool, follows = _pack_pool(group)
+            pool, follows = _pack_pool(group, events[4])
             is_plain = is_plain and follows
         pools.append(pool)
         units, nanos = divmod(total, NANOS)
@@ -126,25 +127,28 @@ def _pack_group(
     return is_plain and ahead <= _AHEAD_MAX, ahead
 
 
-def _pack_pool(group: list[Debit]) -> tuple[tuple[bytes, bytes, bytes, list[Any]] | int, bool]:
-    """The pool of one wallet: key, state before, state after, and what each event made of it (1: the last).
+def _pack_pool(group: list[Debit], flags: list[int]) -> tuple[tuple[bytes, bytes, bytes, list[Any], bool], bool]:
+    """The pool of one wallet: key, state before and after, what each event made of it (1: the last), whether it shares.
 
-    Answers too whether all events were rated upon it, each upon the one before; else they are decided one by one.
+    Answers too whether all events were rated upon it, each upon the one before; else they are decided one by one. One
+    that was rated upon anything else (no pool, events that are not in this call) is marked: it is to be rated again.
     """
     pool = next(event.pool for event in group if event.pool is not None)
     before = next(event.pool_before for event in group if event.pool is not None)
-    after, last, follows = b"", -1, True
+    after, last, follows, shares = b"", -1, True, False
     afters: list[Any] = []
     for place, event in enumerate(group):
+        afters.append(b"")
         if event.pool is not pool or event.pool_before != (after or before):
             follows = False
-        afters.append(b"")
-        if event.pool is pool and event.pool_after:
+            flags[place - len(group)] |= _UNCOUNTED
+        elif event.pool_after:
             if last >= 0:
                 afters[last] = after
-            after, last = event.pool_after, place
+            after, last, shares = event.pool_after, place, event.shares
             afters[place] = 1
-    return (pool.key, before, after, afters), follows
+            flags[place - len(group)] |= _SHARES * shares
+    return (pool.key, before, after, afters, shares), follows
 
 
 def pack_commands(entries: Sequence[Entry], now_ms: int, epoch: int) -> bytes:
@@ -188,6 +192,7 @@ def _pack_outcome(outcome: Outcome) -> tuple[Any, ...]:
         *floor,
         outcome.news,
         outcome.pools,
+        outcome.shares,
     )
 
 

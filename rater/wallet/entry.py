@@ -66,6 +66,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     news: tuple[bytes, ...] = ()
     #: Whether it has shared allowances, so that it is the wallet's pool.
     pools: bool = False
+    #: Whether these have something left, so that an empty wallet stops nobody.
+    shares: bool = False
 
 
 class Steps(msgspec.Struct, frozen=True, gc=False):
@@ -226,6 +228,8 @@ class Debit(msgspec.Struct, gc=False, eq=False):
     pool: Member[Any] | None = None
     pool_before: bytes = b""
     pool_after: bytes = b""
+    #: Whether the pool still has something left for all.
+    shares: bool = False
     #: Charged at once with others of its wallet, as told by `place` and `ahead_nanos`, what was charged between.
     head: Head | None = None
     place: int = 0

@@ -203,6 +203,8 @@ class View(msgspec.Struct, frozen=True):
     available_nanos: int
     #: When the version in force at a time is followed by the next, None if none is known (`Catalogue.plan_until_ms`).
     until: Callable[[str, int], int | None] = _no_later_version
+    #: Whether the subscriber is held, and not for want of money: its usage is refused, so none is the first.
+    is_held: bool = False
 
     def plan(self, name: str, at_ms: int) -> Plan:
         """The version in force.

@@ -12,14 +12,6 @@ local function create(call, item)
   return v
 end
 
--- Subscriptions of the wallet that could not be paid, or have expired, are due again now that there is money.
-local function wake(call, wallet)
-  if redis.call('EXISTS', waiting_key(call.tag, wallet.tenant, wallet.name)) == 1 then
-    call.listed[#call.listed + 1] = {'ZADD', timers_key(call.tag), string.format('%.0f', call.now_ms),
-      wallet.tenant .. '/' .. wallet.name .. '/'}
-  end
-end
-
 local function move_money(call, item, v)
   local wallet = item.wallet
   local u, n
@@ -44,10 +36,13 @@ local function join(call, item, v)
   -- At the same version a joining undoes a leaving: that was the intent of a move which the directory never took over.
   if member.assigned > item.version or (member.assigned == item.version and member.active == 1) then return end
   v.n = next_n(wallet)
-  -- A newcomer brings its own holds along: the platform has heard of those. What is new is the wallet's.
-  if member.active == 0 then member.holds = item.bits end
+  -- A newcomer brings its own holds along: the platform has heard of those. The old subscription's stay behind with it,
+  -- and the wallet's is new.
+  local before, kept = member.holds, member.holds
+  if member.active == 0 then before, kept = item.bits, without(item.bits, EXPIRED + PAYMENT) end
   member.assigned, member.active, member.dirty = item.version, 1, true
-  follow(call, wallet, member, 'parent', item.cause)
+  member.holds = without(kept, PARENT) + parent_of(wallet, member)
+  cross(call, wallet, member, before, kept == before and 'parent' or 'payment', item.cause)
   wallet.joined = true
   list_member(call, item, 'ZADD', 0)
 end

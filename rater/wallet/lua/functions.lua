@@ -15,13 +15,25 @@ local function read_batch(call, packed)
   return b
 end
 
-local function load_pools(b)  -- by wallet; a wallet without a pool has 0 there
-  local keys, places = {}, {}
-  b.pool_states = {}
+-- By wallet; one without a pool has 0 there. Read with its name: it may have left since the caller heard of it.
+local function load_pools(b)
+  local keys, owners = {}, {}
+  b.pool_states, b.pool_keys = {}, {}
   for w, pool in ipairs(b.pools) do
-    if pool ~= 0 then keys[#keys + 1] = pool[1]; places[#places + 1] = w end
+    if pool ~= 0 then
+      local tenant, name = names_of(b.wallet_keys[w], b.call.tag, 'w')
+      owners[#owners + 1] = {w, tenant, name}
+      keys[#keys + 1] = pool[1]
+      keys[#keys + 1] = pool_key(b.call.tag, tenant, name)
+    end
   end
-  for i, state in ipairs(fetch('MGET', nil, keys)) do b.pool_states[places[i]] = state end
+  local found = fetch('MGET', nil, keys)
+  for i, owner in ipairs(owners) do
+    local w, tenant, name = unpack(owner)
+    local subscriber = found[2 * i]
+    b.pool_states[w] = found[2 * i - 1]
+    b.pool_keys[w] = subscriber and member_key(b.call.tag, tenant, name, subscriber)
+  end
 end
 
 local function load_batch(b)

@@ -6,7 +6,8 @@ local LIMIT = 5
 
 local function outcome_of(packed)
   local o = {}
-  o.upon, o.document, o.bits, o.reason, o.due_ms, o.waits, o.floor_u, o.floor_n, o.news, o.pools = unpack(packed)
+  o.upon, o.document, o.bits, o.reason, o.due_ms, o.waits, o.floor_u, o.floor_n, o.news, o.pools,
+    o.shares = unpack(packed)
   return o
 end
 
@@ -20,6 +21,18 @@ local function choose(item, wallet)
   return unpaid and outcome_of(unpaid), INSUFFICIENT
 end
 
+local SOON_MS = 1000
+
+-- Subscriptions of the wallet that could not be paid, or have expired, are due again now that there is money. Never at
+-- the instant of an entry that stands there already: whoever is working that one off must not take it out with it.
+local function wake(call, wallet)
+  local who = wallet.tenant .. '/' .. wallet.name .. '/'
+  if not wallet.waits and redis.call('EXISTS', waiting_key(call.tag, wallet.tenant, wallet.name)) == 0 then return end
+  local ahead_ms = tonumber(redis.call('ZSCORE', timers_key(call.tag), who) or 0) - call.now_ms
+  local due_ms = call.now_ms + (ahead_ms >= 0 and ahead_ms < SOON_MS and ahead_ms + 1 or 0)
+  call.listed[#call.listed + 1] = {'ZADD', timers_key(call.tag), string.format('%.0f', due_ms), who}
+end
+
 local function keep_document(call, item, o)
   local wallet, who = item.wallet, item.member.subscriber
   local states, listed = call.states, call.listed
@@ -28,16 +41,17 @@ local function keep_document(call, item, o)
   local timer = wallet.tenant .. '/' .. wallet.name .. '/' .. who
   listed[#listed + 1] = o.due_ms >= 0 and {'ZADD', timers_key(call.tag), string.format('%.0f', o.due_ms), timer}
     or {'ZREM', timers_key(call.tag), timer}
+  wallet.waits = wallet.waits or o.waits == 1
   listed[#listed + 1] = {o.waits == 1 and 'SADD' or 'SREM', waiting_key(call.tag, wallet.tenant, wallet.name), who}
 end
 
 -- Shared allowances make a subscriber the pool of its wallet. There is one, the first; another's are for itself alone.
-local function set_pool(call, item, pools)
-  local wallet, who, covered = item.wallet, item.member.subscriber, item.member.covered
+local function set_pool(call, item, pools, shares)
+  local wallet, who = item.wallet, item.member.subscriber
   if not wallet.pooled and not pools then return end
   local key = pool_key(call.tag, wallet.tenant, wallet.name)
   if wallet.pooled and redis.call('GET', key) ~= who then return end
-  wallet.pooled, wallet.pool_covers = pools, pools and covered
+  wallet.pooled, wallet.pool_covers = pools, pools and shares
   call.listed[#call.listed + 1] = pools and {'SET', key, who} or {'DEL', key}
 end
 
@@ -54,14 +68,16 @@ local function step_subscription(call, item)  -- answers a verdict, a stale answ
   wallet.bu, wallet.bn = sub(wallet.bu, wallet.bn, item.u, item.n)
   v.n = next_n(wallet)
   if item.u >= 0 then v.cu, v.cn = item.u, item.n end
+  local has_more = item.u < 0 or (o.floor_u and less(o.floor_u, o.floor_n, wallet.fu, wallet.fn))
   if o.floor_u then wallet.fu, wallet.fn = o.floor_u, o.floor_n end
   set_upon(member, o.upon)
-  set_pool(call, item, o.pools)
+  set_pool(call, item, o.pools, o.shares)
   local before = member.holds
   local others = without(before, EXPIRED + PAYMENT + PARENT)
   member.holds, member.dirty = bit.bor(others, o.bits, parent_of(wallet, member)), true
   cross(call, wallet, member, before, o.reason, item.cause)
   check_floor(call, wallet, item.cause)
+  if has_more then wake(call, wallet) end
   keep_document(call, item, o)
   return v
 end

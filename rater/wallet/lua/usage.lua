@@ -15,8 +15,8 @@ local CHARGED, CHARGED_AT = '<I5I4I4', 11  -- and after it the assignment versio
 local RATED, REFUSED = 0, 1
 local SUSPENDED, INSUFFICIENT, AMOUNT_LIMIT, USED_UP = 1, 4, 6, 7
 -- Flags of an event: the reason it is refused for by tariff or plan; it passes holds; it was rated without counting, so
--- that it may not be charged; an allowance pays for some of it.
-local FREE, UNCOUNTED, ALLOWED = 256, 512, 1024
+-- that it may not be charged; an allowance pays for some of it; after it the pool has something left for all.
+local FREE, UNCOUNTED, ALLOWED, SHARES = 256, 512, 1024, 2048
 local NONE = {}
 
 local function next_n(wallet)
@@ -26,15 +26,13 @@ end
 
 local function stale(why, detail) return 'S' .. cmsgpack.pack({why, detail or 0}) end
 
-local function covers(state) return string.byte(state, MEMBER_BYTES + COVERED_AT) == 1 end
-
 -- Whether the pool is as the caller assumed; and what the wallet then says of it.
 local function pool_at_once(batch, w, marks)
   local pool = batch.pools[w]
   if pool == 0 then return marks < POOLED, 0 end
   local state = batch.pool_states[w]
-  if marks < POOLED or state ~= pool[2] then return false end
-  return true, POOLED + (covers(pool[3] ~= '' and pool[3] or state) and POOL_COVERS or 0)
+  if marks < POOLED or state ~= pool[2] or batch.pool_keys[w] ~= pool[1] then return false end
+  return true, pool[3] == '' and marks or POOLED + (pool[5] and POOL_COVERS or 0)
 end
 
 -- The wallet's state if all its events can be charged at once: nobody of them is held, or will be.
@@ -104,7 +102,7 @@ local function pool_assumed(item, wallet)
   local pool = item.pool
   if not pool then return not wallet.pooled end
   if (item.pool_after or item.refuse ~= 0) and pool.expected ~= pool.upon then return false end
-  return wallet.pooled and terms_of(pool.expected) == terms_of(pool.upon)
+  return wallet.pooled and pool.is_it and terms_of(pool.expected) == terms_of(pool.upon)
 end
 
 local function assumed(item, member)  -- whether subscription and counters are what rating took them to be
@@ -152,8 +150,10 @@ local function decide_usage(call, item)  -- answers a verdict, or nil if it has 
     if member.covered ~= covered then follow(call, wallet, member, 'balance', item.cause) end
   end
   if item.pool_after then
-    set_upon(item.pool, item.pool_after)
-    item.pool.dirty, wallet.pool_covers = true, item.pool.covered
+    local pool, covered = item.pool, item.pool.covered
+    set_upon(pool, item.pool_after)
+    pool.dirty, wallet.pool_covers = true, item.shares
+    if pool.covered ~= covered then follow(call, wallet, pool, 'balance', item.cause) end
   end
   for _, s in ipairs(item.sessions) do s.is.value, s.is.dirty = s.after, true end
   check_floor(call, wallet, item.cause)
@@ -201,7 +201,7 @@ local function item_at(batch, i, w, wallet, pool)
   return {identity = batch.ids[i], told = batch.told[i], wallet = wallet, member = batch.members[m],
     after = upon_after(batch.after[i], batch.members_after[m]), cause = batch.causes[i], currency = currency, version = version,
     refuse = flags % FREE, free = flags % UNCOUNTED >= FREE, uncounted = flags % ALLOWED >= UNCOUNTED,
-    allowed = flags >= ALLOWED, u = units, n = nanos, sessions = sessions, pool = pool,
+    allowed = flags % SHARES >= ALLOWED, shares = flags >= SHARES, u = units, n = nanos, sessions = sessions, pool = pool,
     pool_after = pool and upon_after(batch.pools[w][4][i - batch.first_item + 1], batch.pools[w][3])}
 end
 
@@ -217,6 +217,7 @@ local function pool_of(batch, w, wallet_name)  -- it may be a member that has us
   local _, path = names_of(told[1], call.tag, 'b')
   local pool = call.members[told[1]] or read_member(string.sub(path, #wallet_name + 2), batch.pool_states[w])
   call.members[told[1]], pool.expected = pool, string.sub(told[2], MEMBER_BYTES + 1)
+  pool.is_it = batch.pool_keys[w] == told[1]  -- else it left, and another took its place
   return pool
 end
 
