@@ -314,3 +314,15 @@ async def test_payments_are_listed_newest_first_in_pages(till: Shop) -> None:
     assert end == ""
     assert await desk.page("t", "wallet", "other", 3) == ([], "")
     assert await desk.page("other", "", "", 3) == ([], "")
+
+
+async def test_a_payment_that_is_forestalled_is_not_made_by_who_comes_late(till: Shop) -> None:
+    """Its name may be known before it is written down. One that was begun is left alone."""
+    assert (await till.payments.desk.forestall(till.wanted())).status == "cancelled"
+    late = await till.pay()
+    assert ((late.status, late.reason), till.stripe.intents) == (("cancelled", "never_begun"), {})
+    await till.later(25 * HOUR_MS)
+    assert (till.stripe.intents, await till.balance(), await due(till)) == ({}, "0.00", 0)
+    await till.pay(payment_id="pay_2")
+    assert (await till.payments.desk.forestall(till.wanted(payment_id="pay_2"))).status == "confirmed"
+    assert await till.balance() == "120.00"
