@@ -12,6 +12,7 @@ from rater.accounts.book import Accounts
 from rater.accounts.wallets import AccountWallets
 from rater.catalogue import Catalogue
 from rater.directory import Directory
+from rater.money import parse_nanos
 from rater.pipeline.live import read_subscription
 from rater.plans.life import Subscription
 from rater.subscriptions import Subscriptions
@@ -34,7 +35,7 @@ versions:
     tariff: test-eur
     recurring_fee: "{fee}"
     allowances: [{{name: minutes, quantity: 10 min}}]
-    leaving: {{when: {when}}}
+    leaving: {{when: {when}, refund: {refund}}}
     joining: {{payment_details: {details}}}
 """
 SIMS = [f"sim-{number}" for number in range(7)]
@@ -45,12 +46,17 @@ class Moved(Planned):
     """Subscribers of "old", and runs that move them to another plan."""
 
     when = "at-once"
+    refund = "none"
+    now_ms = NOW_MS
+
+    def clock_ms(self) -> int:
+        return self.now_ms
 
     def catalogue(self) -> Catalogue:
         plans = {
-            "old": PLANS.format(name="old", fee="5.00", when=self.when, details="false"),
-            "new": PLANS.format(name="new", fee="3.00", when="at-once", details="false"),
-            "strict": PLANS.format(name="strict", fee="3.00", when="at-once", details="true"),
+            "old": PLANS.format(name="old", fee="5.00", when=self.when, refund=self.refund, details="false"),
+            "new": PLANS.format(name="new", fee="3.00", when="at-once", refund="none", details="false"),
+            "strict": PLANS.format(name="strict", fee="3.00", when="at-once", refund="none", details="true"),
         }
         files = {f"plans/{name}.yaml": text for name, text in plans.items()}
         return Catalogue({"tariffs/test.yaml": TARIFF.format(price="1.00"), "plans/payg.yaml": PLAN} | files)
@@ -73,7 +79,7 @@ class Moved(Planned):
         new = catalogue.plan(to, NOW_MS)
         assert new is not None
         wallets = AccountWallets(redis, store, accounts)
-        return Migration(directory, accounts, wallets, subscriptions, "old", new, NOW_MS), directory, subscriptions
+        return Migration(directory, accounts, wallets, subscriptions, "old", new, self.clock_ms), directory, subscriptions
 
     async def whole(self, folder: Path, to: str = "new", redis: Any = None) -> list[Row]:
         """A run from its start, or on from where one was cut short, to its end."""
@@ -156,6 +162,25 @@ async def test_a_run_that_dies_goes_on_and_each_is_moved_once(
     await moved.whole(tmp_path)
     assert {(await moved.subscription(sim)).plan for sim in SIMS[1:]} == {"new"}
     assert before - await moved.balance_nanos("w") == 6 * 3_000_000_000
+
+
+async def test_who_began_a_period_while_the_run_went_on_is_moved_within_it(moved: Moved) -> None:
+    """A run that began before midnight, on the 1st: what was paid for December is given back, not November's rest."""
+    moved.refund = "days-after"
+    await moved.begun()
+    moved.now_ms = DECEMBER_MS - 60_000
+    migration, directory, subscriptions = moved.run()
+    moved.now_ms = DECEMBER_MS + 60_000
+    found = await directory.get("t", "sim-1")
+    assert found is not None
+    before = await moved.balance_nanos("w")
+    await subscriptions.present(subscriptions.subject(found, moved.now_ms))
+    (row,) = await migration.carry_out([("t", "sim-1")])
+    assert (row.state, row.when_ms, row.fee) == ("changed", moved.now_ms, "-1.94")
+    moved.now_ms += 60_000
+    await subscriptions.present(subscriptions.subject(found, moved.now_ms))
+    charged = before - await moved.balance_nanos("w")
+    assert charged == parse_nanos("5.00") - parse_nanos("4.84") + parse_nanos("2.90")
 
 
 async def test_pages_have_every_subscriber_of_the_tenant_whatever_its_name(moved: Moved) -> None:
