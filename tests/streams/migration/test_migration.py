@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,8 @@ class Moved(Planned):
         new = catalogue.plan(to, NOW_MS)
         assert new is not None
         wallets = AccountWallets(redis, store, accounts)
-        return Migration(directory, accounts, wallets, subscriptions, "old", new, self.clock_ms), directory, subscriptions
+        made = Migration(directory, accounts, wallets, subscriptions, "old", new, self.clock_ms)
+        return made, directory, subscriptions
 
     async def whole(self, folder: Path, to: str = "new", redis: Any = None) -> list[Row]:
         """A run from its start, or on from where one was cut short, to its end."""
@@ -162,6 +164,28 @@ async def test_a_run_that_dies_goes_on_and_each_is_moved_once(
     await moved.whole(tmp_path)
     assert {(await moved.subscription(sim)).plan for sim in SIMS[1:]} == {"new"}
     assert before - await moved.balance_nanos("w") == 6 * 3_000_000_000
+
+
+async def test_a_run_that_dies_as_it_is_forgotten_leaves_no_place_to_the_next(
+    moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run dies on its first page; the one that goes on with it begins at the first of the list."""
+    await moved.begun()
+
+    def unlink(path: Path, **_: bool) -> None:  # one of the two, then death
+        os.unlink(path)
+        monkeypatch.setattr(Path, "unlink", die)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched, suppress(Crash):
+        patched.setattr(Path, "unlink", unlink)
+        await moved.whole(tmp_path, "strict")  # nobody is moved
+    assert len(list(tmp_path.iterdir())) == 1
+    _, directory, subscriptions = moved.run()
+    await Listing(tmp_path, "run").open(directory, subscriptions, "old", "", NOW_MS)
+    assert states(await moved.whole(tmp_path)) == {"sim-0": "not_begun"} | dict.fromkeys(SIMS[1:], "changed")
 
 
 async def test_who_began_a_period_while_the_run_went_on_is_moved_within_it(moved: Moved) -> None:
