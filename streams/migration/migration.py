@@ -14,7 +14,7 @@ A dry run reads only. It goes by what stands, and so not by what is due and not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -25,6 +25,7 @@ from rater.directory import Directory
 from rater.errors import PlanError, WalletError
 from rater.money import format_nanos
 from rater.pipeline.stepper import Subject
+from rater.plans.account import Refusal
 from rater.plans.change import ChangePreview, Left, preview_change
 from rater.plans.credits import credits_of
 from rater.plans.life import Subscription, View, account_of, change, schedule
@@ -176,9 +177,17 @@ class Migration:
 
         def previewed(subscription: Subscription, view: View) -> ChangePreview:
             asks = account_of(subscription, view, "owner", owner, has_details, at_ms=subject.at_ms)
-            return preview_change(asks, self._new, subject.at_ms)
+            found = preview_change(asks, self._new, subject.at_ms)
+            return msgspec.structs.replace(found, refusals=(*found.refusals, *self._other_currency(subject)))
 
         return previewed
+
+    def _other_currency(self, subject: Subject) -> Iterator[Refusal]:
+        """A fee is never taken from a wallet that is kept in another currency."""
+        sold_in, kept_in = self._subscriptions.catalogue.tariff(self._new.tariff).currency, subject.assignment.currency
+        if sold_in != kept_in:
+            detail = f"plan {self._new.name} is sold in {sold_in}, wallet {subject.wallet.name} is kept in {kept_in}"
+            yield Refusal("other_currency", detail)
 
     def _fill(self, row: Row, found: ChangePreview, subscription: Subscription, view: View) -> None:
         row.when_ms, row.currency = found.when_ms, found.new.currency

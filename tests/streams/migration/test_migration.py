@@ -59,8 +59,12 @@ class Moved(Planned):
             "new": PLANS.format(name="new", fee="3.00", when="at-once", refund="none", details="false"),
             "strict": PLANS.format(name="strict", fee="3.00", when="at-once", refund="none", details="true"),
         }
+        dollars = PLANS.format(name="dollars", fee="3.00", when="at-once", refund="none", details="false")
+        plans["dollars"] = dollars.replace("EUR", "USD").replace("test-eur", "test-usd")
         files = {f"plans/{name}.yaml": text for name, text in plans.items()}
-        return Catalogue({"tariffs/test.yaml": TARIFF.format(price="1.00"), "plans/payg.yaml": PLAN} | files)
+        tariff = TARIFF.format(price="1.00")
+        files["tariffs/usd.yaml"] = tariff.replace("EUR", "USD").replace("test-eur", "test-usd")
+        return Catalogue({"tariffs/test.yaml": tariff, "plans/payg.yaml": PLAN} | files)
 
     async def begun(self) -> None:
         await self.planned("1000", "old", *SIMS, from_ms=NOW_MS)
@@ -138,6 +142,14 @@ async def test_who_cannot_be_moved_is_named_and_left_alone(moved: Moved, tmp_pat
     rows = {row.subscriber: row for row in await moved.whole(tmp_path, "strict")}
     assert rows["sim-1"].refusals == ["plan strict needs payment details; add them first"]
     assert (await moved.subscription("sim-1")).plan == "old"
+
+
+async def test_nobody_is_moved_to_a_plan_in_another_currency(moved: Moved, tmp_path: Path) -> None:
+    await moved.begun()
+    before = await moved.balance_nanos("w")
+    rows = {row.subscriber: row for row in await moved.whole(tmp_path, "dollars")}
+    assert rows["sim-1"].refusals == ["plan dollars is sold in USD, wallet w is kept in EUR"]
+    assert ((await moved.subscription("sim-1")).plan, await moved.balance_nanos("w")) == ("old", before)
 
 
 async def test_terms_that_wait_for_the_months_end_plan_the_change(moved: Moved, tmp_path: Path) -> None:
