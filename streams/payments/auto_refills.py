@@ -163,8 +163,8 @@ class AutoRefills:
             waited_ms = now_ms - found.request.at_ms
             return now_ms + min(max(waited_ms, LOOK_MIN_MS), LOOK_MAX_MS)
         offered = self._offers.offer(found.terms.plan, found.terms.offer, now_ms)
-        if offered is None:
-            return None
+        if offered is None:  # a request was in flight until now: the next look says that there is no offer any more
+            return None if found.state.is_off or not found.terms.enabled else now_ms
         decision = due(found, offered[1], await self._available_nanos(found), now_ms)
         return now_ms if decision.asks else decision.retry_ms
 
