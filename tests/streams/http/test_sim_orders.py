@@ -152,6 +152,7 @@ def test_who_may_order_the_plan_says(shop: Served, tenant: str, buyer: Client) -
     stranger = shop.key(tenant, "admin", account="other")
     stranger.get("/v1/orders/o-2").problem(404, "not-found")
     stranger.get("/v1/orders?sim=s").problem(404, "not-found")
+    stranger.post("/v1/orders", form(), "o-2").problem(404, "not-found")  # not even as a repeat, word for word
 
 
 def test_a_plan_in_another_currency_is_neither_ordered_nor_changed_to(sender: Client) -> None:
