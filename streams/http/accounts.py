@@ -17,6 +17,7 @@ from rater.accounts.model import Account, Step
 from rater.accounts.roles import ROLES, refusal, role_in
 from rater.errors import AccountError, WalletError
 from rater.geo.codes import is_currency
+from rater.payments.auto_refill import auto_refills
 from rater.wallet.store import WalletState
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.forms_accounts import (
@@ -97,8 +98,8 @@ async def close(call: Call[NoForm]) -> AccountOut:
     await _claim(call)
     parts = _parts(call)
     closing = close_account(
-        parts.accounts, parts.account_wallets, parts.store, call.tenant, name, call.actor,
-        change_id=_change_id(call), now_ms=call.desk.now_ms,
+        parts.accounts, parts.account_wallets, parts.store, auto_refills(parts.redis, parts.store), call.tenant, name,
+        call.actor, change_id=_change_id(call), now_ms=call.desk.now_ms,
     )  # fmt: skip
     closed, known = await _told(closing)
     return account_out(closed, repeated=known)

@@ -24,6 +24,7 @@ from rater.documents import Documents
 from rater.money import NANOS
 from rater.payments.auto_refill import (
     WalletAutoRefill,
+    auto_refills,
     due,
     ended,
     entry_of,
@@ -60,7 +61,7 @@ class AutoRefills:
         self._methods = methods
         self._clock_ms = clock_ms
         self._wake = wake
-        self._documents = Documents(redis, store, "auto-refill", WalletAutoRefill)
+        self._documents = auto_refills(redis, store)
         self._due = Due(redis, DUE)
         desk.ended = self._payment_ended
 
