@@ -61,7 +61,7 @@ async def _run(settings: Settings, asked: Asked) -> Sums:
         new = _plans(catalogue, asked, now_ms)
         subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
         migration = Migration(
-            parts.directory, parts.accounts, parts.account_wallets, subscriptions, asked.old, new, now_ms
+            parts.directory, parts.accounts, parts.account_wallets, subscriptions, asked.old, new, parts.clock_ms
         )
         listing = Listing(settings.data / "migrations", _name(asked))
         is_resumed = await listing.open(parts.directory, subscriptions, asked.old, asked.tenant, now_ms)

@@ -16,6 +16,7 @@ from rater.accounts.closing import close as close_account
 from rater.accounts.model import Account, Step
 from rater.accounts.roles import ROLES, refusal, role_in
 from rater.errors import AccountError, WalletError
+from rater.payments.auto_refill import auto_refills
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.forms_accounts import (
     AccountChange,
@@ -92,8 +93,8 @@ async def close(call: Call[NoForm]) -> AccountOut:
     await claim(call)
     parts = parts_of(call)
     closing = close_account(
-        parts.accounts, parts.account_wallets, parts.store, call.tenant, name, call.actor,
-        change_id=change_id_of(call), now_ms=call.desk.now_ms,
+        parts.accounts, parts.account_wallets, parts.store, auto_refills(parts.redis, parts.store), call.tenant, name,
+        call.actor, change_id=change_id_of(call), now_ms=call.desk.now_ms,
     )  # fmt: skip
     closed, known = await told(closing)
     return account_out(closed, repeated=known)

@@ -90,12 +90,18 @@ async def pay_by_card(call: Call[InvoicePaymentForm]) -> PaymentOut:
 
 
 async def _bind(call: Call[InvoicePaymentForm], invoice: Invoice, payment: Payment) -> None:
-    """Let a payment be the invoice's, unless another may still arrive."""
-    engine, last = call.desk.engine, invoice.payment
-    other = await engine.desks.payments.desk.get(call.tenant, last) if last not in ("", payment.id) else None
-    if other is not None and other.status in ("created", "pending"):
-        raise Problem("conflict", f"payment {other.id} of it is under way", "invoice")
-    if not await engine.desks.invoices.desk.bind(invoice, payment.id, last):
+    """Let a payment be the invoice's, unless another has arrived or may still arrive.
+
+    Another that is bound and not begun may be about to be, by a request that is slow: it is forestalled.
+    """
+    desks, last = call.desk.engine.desks, invoice.payment
+    if last not in ("", payment.id):
+        other = await desks.payments.desk.forestall(msgspec.structs.replace(payment, id=last, means=Means()))
+        if other.status in ("created", "pending"):
+            raise Problem("conflict", f"payment {other.id} of it is under way", "invoice")
+        if other.status == "confirmed":  # the invoice is marked a moment later, by who hears of it
+            raise Problem("conflict", f"payment {other.id} has paid it", "invoice")
+    if not await desks.invoices.desk.bind(invoice, payment.id, last):
         raise Problem("conflict", f"{invoice.id} is being paid otherwise, or called off", "invoice")
 
 

@@ -60,6 +60,8 @@ async def order(call: Call[NewOrder]) -> OrderOut:
     """Order, pay, and make it at once if that is possible."""
     _check_id(call)
     known = await call.desk.engine.desks.orders.desk.get(call.tenant, call.idempotency_key)
+    if known is not None:
+        await _check_reach(call, known)
     return await _start(call, known or await _new(call))
 
 
@@ -95,9 +97,7 @@ async def show(call: Call[NoForm]) -> OrderOut:
     found = await call.desk.engine.desks.orders.desk.get(call.tenant, name)
     if found is None or found.id != name:
         raise Problem("not-found", f"{call.tenant} has no order {name}")
-    if call.is_bound:
-        account = await call.desk.reach.account_of(call.tenant, found.wallet)
-        await call.check_account(account, f"order {name}")
+    await _check_reach(call, found)
     return _shown(found)
 
 
@@ -110,6 +110,13 @@ async def orders(call: Call[NoForm]) -> OrderList:
     before = place_of(query.cursor, str) or ""
     found, after = await call.desk.engine.desks.orders.desk.page(call.tenant, sim.id, query.limit, before)
     return OrderList([_shown(one) for one in found], cursor_of(after) if after else "")
+
+
+async def _check_reach(call: Call[Any], found: Order) -> None:
+    """Another account's order is told to nobody, also not to who repeats its request word for word."""
+    if call.is_bound:
+        account = await call.desk.reach.account_of(call.tenant, found.wallet)
+        await call.check_account(account, f"order {found.id}")
 
 
 async def _new(call: Call[NewOrder]) -> Order:

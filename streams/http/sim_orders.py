@@ -133,7 +133,7 @@ def _check_item(call: Call[Any], item: SimItem, wallet: WalletState) -> None:
     if not item.plan:
         raise Problem("invalid", "order a plan, or an add-on of the plan that the SIM has", "/item/plan")
     plan = plan_in_force(call, item.plan, "/item/plan")
-    check_currency(call, plan, wallet, "/item/plan")
+    check_currency(call, plan, wallet.currency, "/item/plan")
     if not plan.joining.quote_only:
         check_volume(plan, item.volume, "/item/volume")
 

@@ -41,6 +41,7 @@ from streams.http.forms_subscriptions import (
     ChangePreviewOut,
     SubscriptionOut,
 )
+from streams.http.order_pricing import check_currency
 from streams.http.plans import check_volume, plan_in_force
 from streams.http.plans import shown as shown_plan
 from streams.http.problems import Problem, of_wallet
@@ -167,6 +168,7 @@ async def asker(call: Call[Any], subject: Subject) -> tuple[Role, str, bool]:
 async def _previewer(call: Call[Any], subject: Subject) -> Callable[[Subscription, View], ChangePreview]:
     form, at_ms = call.form, subject.at_ms
     new = plan_in_force(call, form.plan, "plan")
+    check_currency(call, new, subject.assignment.currency, "plan")
     if not new.joining.quote_only:
         check_volume(new, form.volume, "volume")
     role, owner, has_details = await asker(call, subject)

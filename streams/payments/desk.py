@@ -87,6 +87,15 @@ class PaymentDesk:
         stored, is_new = await self._documents.create(payment, payment.id)
         return await self._go_on(stored, token, is_new=is_new), is_new
 
+    async def forestall(self, payment: Payment) -> Payment:
+        """Let a payment that was never written down not be made later either; answers the one of its id as it stands.
+
+        Who is about to start it, and is slow, finds it cancelled.
+        """
+        never = msgspec.structs.replace(payment, status="cancelled", reason="never_begun", changed_ms=self._clock_ms())
+        stands, _ = await self._documents.create(never, payment.id)
+        return stands
+
     async def take(self, event: ProviderEvent) -> Payment | None:
         """Act on a provider's webhook; None if it is about no payment of ours.
 
