@@ -17,7 +17,7 @@ stream: ## the same through a real Kafka
 test: ## every test, with the real servers it needs
 	@scripts/test $(ARGS)
 
-check: ## style, strict types and the tests that take seconds
+check: ## style, strict types and all but the slow tests: some minutes
 	@scripts/check
 
 bench: ## what an event costs, by part and door, with the ledger checked (ARGS=--help)

@@ -19,9 +19,9 @@ from benchmarks.traffic import pages
 from rater.identity import identity
 from rater.wallet.entry import Debit
 from rater.wallet.member import Member
-from streams.engine import Parts
 from streams.load import Fleet
 from streams.load.fleet import Terms
+from streams.parts import Parts
 
 PAGE = 3000
 COST_NANOS = 12_500_000

@@ -10,7 +10,7 @@ from benchmarks.calls import Calls, Lap
 from benchmarks.figures import Part
 from benchmarks.run import Run
 from benchmarks.wallets import begun
-from streams.engine import open_parts
+from streams.parts import open_parts
 
 SETTINGS = ("process", "machine")
 

@@ -15,6 +15,8 @@ from typing import Any
 import hiredis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from rater.settings import load_settings
+from streams.brokers import client_options
 from streams.intake import FETCH_MS
 from streams.kafka import BATCH_BYTES
 
@@ -52,16 +54,17 @@ class Incrementer:
                 waiting -= 1
 
 
-async def main(bootstrap: str, topic: str, output: str, group: str, address: str) -> None:
-    """Work until killed."""
+async def main(topic: str, output: str, group: str, address: str) -> None:
+    """Work until killed; the brokers are those of the settings."""
+    options = client_options(load_settings().kafka)
     increments = Incrementer(address)
     await increments.open()
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, acks="all", max_batch_size=BATCH_BYTES,
+        **options, enable_idempotence=True, acks="all", max_batch_size=BATCH_BYTES,
         max_request_size=4 * BATCH_BYTES,
     )  # fmt: skip
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
+        topic, **options, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
         max_partition_fetch_bytes=2 * 1024 * 1024, session_timeout_ms=SESSION_MS,
     )  # fmt: skip
     await producer.start()

@@ -31,12 +31,12 @@ from rater.settings import HttpSettings, Settings
 from rater.wallet.load import load_wallets
 from schemas.fates import Fate, Reason
 from streams.embedded.ports import free_ports
-from streams.engine import Parts, open_parts
 from streams.http.endpoint import JSON, Call, NoForm
 from streams.http.forms import UsageVerdicts
 from streams.http.keys import ApiKey, KeyRing
 from streams.http.usage import take
 from streams.opening import topics_folder
+from streams.parts import Parts, open_parts
 from streams.worker_process import environment
 
 #: Events in a request, and connections that each wait for their answer.

@@ -21,6 +21,7 @@ from benchmarks.stage import Stage
 from benchmarks.traffic import TENANT, Sent, free_message, iccid, one_message, traffic
 from rater.wallet.load import SimForm, WalletForm
 from schemas.lifecycle import LifecycleEvent
+from streams.brokers import client_options
 from streams.topics import LIFECYCLE
 
 TICK_S = 0.01
@@ -108,7 +109,7 @@ async def _produce(run: Run, stage: Stage, load: Sent, sent_s: dict[str, float])
 async def _following(stage: Stage, suspended_s: dict[str, float]) -> AsyncIterator[None]:
     """A consumer of the lifecycle topic, as a platform has one."""
     kafka = stage.settings.kafka
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False)
     await consumer.start()
     partitions = [TopicPartition(kafka.prefix + LIFECYCLE, number) for number in range(kafka.partitions)]
     consumer.assign(partitions)

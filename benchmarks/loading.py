@@ -12,9 +12,9 @@ from collections.abc import Callable
 from itertools import islice
 
 from rater.wallet.load import load_wallets
-from streams.engine import Parts
 from streams.load import Fleet
 from streams.load.fleet import Terms
+from streams.parts import Parts
 from streams.publisher import Publisher
 from streams.topics import JOURNAL, Messages
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -22,11 +23,12 @@ from rater.errors import PartsError
 from rater.pipeline.tally import Tally
 from rater.settings import Settings
 from rater.wallet.load import WalletForm, load_wallets
+from streams.brokers import client_options
 from streams.embedded.ports import free_ports
-from streams.engine import Parts, open_parts
 from streams.kafka import KafkaSink, create_topics
+from streams.parts import Parts, open_parts
 from streams.topics import ALL
-from streams.worker_process import running_worker, scraped
+from streams.worker_process import environment, running_worker, scraped
 
 #: How often the commits of a group are looked at: the resolution of every time below.
 LOOK_S = 0.03
@@ -126,12 +128,12 @@ async def open_stage(settings: Settings) -> AsyncIterator[Stage]:
     topics = [kafka.usage_topic, kafka.commands_topic, f"{kafka.prefix}floor", *(kafka.prefix + name for name in ALL)]
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_parts(settings))
-        await create_topics(kafka.bootstrap, topics, kafka.partitions)
+        await create_topics(kafka, topics, kafka.partitions)
         stack.push_async_callback(remove, settings, topics)
-        sink = KafkaSink(kafka.bootstrap, "")
+        sink = KafkaSink(kafka, "")
         await sink.start()
         stack.push_async_callback(sink.close)
-        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        admin = AIOKafkaAdminClient(**client_options(kafka))
         await admin.start()
         stack.push_async_callback(admin.close)
         yield Stage(settings, parts, sink, admin)
@@ -158,8 +160,11 @@ async def working(stage: Stage) -> AsyncIterator[None]:
             yield
             return
         kafka = settings.kafka
-        names = [kafka.bootstrap, kafka.usage_topic, f"{kafka.prefix}floor", floor_group(settings), address]
-        floor = subprocess.Popen([sys.executable, "-m", "benchmarks.floor", *names], stdin=subprocess.DEVNULL)
+        names = [kafka.usage_topic, f"{kafka.prefix}floor", floor_group(settings), address]
+        floor = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.floor", *names], env=os.environ | environment(settings),
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
         stage.floor = floor.pid
         try:
             yield

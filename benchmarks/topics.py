@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from rater.settings import Settings
+from streams.brokers import client_options
 from streams.topics import ALL, TopicRecord
 
 
@@ -25,7 +26,7 @@ def read_files(folder: Path) -> list[TopicRecord]:
 async def read_kafka(settings: Settings, topics: Sequence[str] = ALL) -> AsyncIterator[TopicRecord]:
     """The engine's topics in Kafka, up to their present ends, one record after the other: there may be millions."""
     prefix = settings.kafka.prefix
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka.bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**client_options(settings.kafka), enable_auto_commit=False)
     await consumer.start()
     try:
         # A consumer that subscribes to nothing learns of all topics.
@@ -56,7 +57,7 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
 
 async def remove(settings: Settings, topics: Sequence[str]) -> None:
     """Delete topics that a run has made."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap)
+    admin = AIOKafkaAdminClient(**client_options(settings.kafka))
     await admin.start()
     try:
         await admin.delete_topics(list(topics))

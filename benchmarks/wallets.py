@@ -10,9 +10,9 @@ from benchmarks.loading import load
 from benchmarks.run import Run
 from benchmarks.traffic import TENANT
 from benchmarks.weights import weigh
-from streams.engine import Parts, open_parts
 from streams.load import Fleet
 from streams.load.fleet import Terms
+from streams.parts import Parts, open_parts
 
 TERMS = Terms()
 

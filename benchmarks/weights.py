@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmarks.figures import Part
 from rater.wallet.keys import tag
-from streams.engine import Parts
 from streams.load import Fleet
+from streams.parts import Parts
 
 #: Keys weighed, and fields of a hash looked at: a hash of millions is not gone through while Redis answers nobody.
 KEYS = 500

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from rater.errors import CatalogueError
+from rater.errors import CatalogueError, PlanError, UnknownPlanError
 from rater.plans.model import Plan
 from rater.plans.reading import PlanFile, read_plan_file
 from rater.plans.reading.references import check_references
@@ -109,6 +109,19 @@ class Catalogue:
         versions = self._plans.get(name, ())
         place = bisect_right(versions, at_ms, key=lambda plan: plan.effective_from_ms)
         return versions[place - 1] if place else None
+
+    def check_assignable(self, name: str, currency: str, at_ms: int) -> None:
+        """See that a SIM whose wallet is in a currency can be put on a plan; its first version may be yet to come.
+
+        Raises:
+            UnknownPlanError: there is no such plan.
+            PlanError: its tariff is in another currency.
+        """
+        if name not in self._plans:
+            raise UnknownPlanError("plan", f"the catalogue has no plan {name}")
+        version = self.plan(name, at_ms)
+        if version is not None and self.tariff(version.tariff).currency != currency:
+            raise PlanError("plan", f"its tariff is not in {currency}, the wallet's currency")
 
     def version(self, name: str, version: str) -> Plan | None:
         """A version of a plan by its name; None if there is none."""

@@ -6,6 +6,7 @@ RaterError
  +- UnsafeRedisError    Redis is set up so that an acknowledged debit could be lost; names the setting
  +- WalletError         a wallet command cannot be carried out; says why
  +- PlanError           what is asked of a subscription cannot be done; names the field
+ |   +- UnknownPlanError   the catalogue has no such plan
  +- AccountError        an account command cannot be carried out; has the field, and whether it is wrong, refused ...
  +- PartsError          an embedded or external part (Redis, ClickHouse, Kafka) did not start or answer
 """
@@ -39,6 +40,10 @@ class PlanError(RaterError):
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(detail)
         self.field = field
+
+
+class UnknownPlanError(PlanError):
+    """The catalogue has no such plan."""
 
 
 class AccountError(RaterError):

@@ -52,6 +52,17 @@ class KafkaSettings(Section, frozen=True):
     """The topics in and out. `prefix` goes before every topic the engine writes ("rater.rated")."""
 
     bootstrap: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str = ""
+    sasl_password: str = ""
+    #: Who signed the brokers' certificates; whom the system trusts if it is empty.
+    ssl_ca_file: str = ""
+    #: Our own certificate and its key, where brokers ask for one.
+    ssl_cert_file: str = ""
+    ssl_key_file: str = ""
+    #: How the engine's own topics are compressed; usage is read whichever way it is.
+    compression: Literal["none", "gzip", "lz4", "snappy", "zstd"] = "none"
     usage_topic: str = "usage"
     commands_topic: str = "wallet-commands"
     group: str = "rater"
@@ -65,6 +76,8 @@ class ClickHouseSettings(Section, frozen=True):
     url: str = "clickhouse://default@127.0.0.1:9000/rater"
     #: Whether the engine starts a process that follows the topics into ClickHouse; one must run somewhere.
     writer: bool = True
+    #: Usage older than `memory_days` is parked if its id cannot be looked up in this time.
+    lookup_s: Annotated[float, Meta(gt=0, le=300)] = 5.0
 
 
 class IntakeSettings(Section, frozen=True):
@@ -75,7 +88,8 @@ class IntakeSettings(Section, frozen=True):
     tenant: str = ""
     source: str = ""
     batch_events: Annotated[int, Meta(ge=1, le=4000)] = 3000
-    too_old_days: Count = 90
+    #: A SIM's counters are kept for 125 days (rater/wallet/member.py): the longest cycle and this must lie within.
+    too_old_days: Annotated[int, Meta(ge=1, le=93)] = 90
     future_hours: Count = 24
     #: Ids are remembered in Redis at least this long; older ones are looked up in ClickHouse.
     memory_days: Count = 3

@@ -38,6 +38,8 @@ class Reason(IntEnum):
     NO_RATE = 34
     CURRENCY_MISMATCH = 35
     NO_WALLET = 36
+    #: Its id is older than what Redis remembers, and ClickHouse, which would know it, does not answer.
+    LEDGER_AWAY = 37
     # Dead letters: the event itself is wrong, its bytes are kept.
     MALFORMED = 64
     INVALID = 65

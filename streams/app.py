@@ -16,6 +16,7 @@ from mode import Service
 
 from rater.pipeline.batch import Door
 from rater.settings import Settings
+from streams.brokers import credentials
 from streams.commands import CommandDesk
 from streams.engine import Engine, open_engine
 from streams.intake import HEARTBEAT_MS, SESSION_MS, Intake
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> faust.App:
     app = faust.App(
         f"{settings.kafka.group}-commands",
         broker=f"kafka://{settings.kafka.bootstrap}",
+        broker_credentials=credentials(settings.kafka),
         datadir=str(settings.data / "faust"),
         web_enabled=False,
         topic_disable_leader=True,

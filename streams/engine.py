@@ -1,71 +1,37 @@
-"""The engine assembled as the settings say: parts, wallets, pipeline, outputs, writer. Doors and commands open it."""
+"""The engine assembled as the settings say: parts, pipeline, desks, outputs, writer. Doors and commands open it."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from redis.asyncio import Redis, RedisCluster
-
-from rater.accounts.book import Accounts
-from rater.accounts.wallets import AccountWallets
 from rater.catalogue import Catalogue
-from rater.directory import Directory
-from rater.numbers.book import NumberBook
-from rater.numbers.orders import NumberOrders
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
-from rater.subscriptions import Subscriptions
-from rater.wallet.outbox import Outbox
-from rater.wallet.store import WalletStore
 from rater.wallet.timers import Timers
-from rater.wallet.transfer import Transfers
-from streams.clickhouse.ids import lookup_ids
+from streams.clickhouse.ids import OldIds
 from streams.clickhouse.process import Order
 from streams.clickhouse.server import ClickHouse
 from streams.clickhouse.supervisor import WriterProcess
 from streams.clickhouse.writer import Writer
 from streams.clickhouse.written import Written
 from streams.crew import Crew
+from streams.desks import Desks, open_desks
 from streams.embedded.parts import EmbeddedParts
-from streams.invoices.service import Invoices
-from streams.numbers import Numbers
 from streams.opening import WRITER_GROUP, open_clickhouse_of, open_cursor, open_producer, open_sink, open_source
-from streams.orders.orders import Orders
-from streams.payments.payments import Payments
-from streams.publisher import Publisher
+from streams.parts import Parts, open_parts
+from streams.publisher import LEASE_S, Publisher
 from streams.timers import Sweeper
 from streams.topics import Sink
 from streams.transit import watch_transit
-from streams.webhooks.service import Webhooks, open_webhooks
 
-
-@dataclass
-class Parts:
-    """Redis and what stands on it: enough for the commands on wallets and SIMs."""
-
-    settings: Settings
-    redis: Redis
-    store: WalletStore
-    directory: Directory
-    outbox: Outbox
-    embedded: EmbeddedParts | None
-    clock_ms: Callable[[], int]
-    accounts: Accounts = field(init=False)
-    account_wallets: AccountWallets = field(init=False)
-    transfers: Transfers = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.accounts = Accounts(self.redis, self.store, self.directory)
-        self.account_wallets = AccountWallets(self.redis, self.store, self.accounts)
-        self.transfers = Transfers(self.redis, self.store)
+#: How long a command waits for its news to be published by another process, which may have been killed.
+OUTBOX_WAIT_S = LEASE_S + 1
 
 
 @dataclass
@@ -75,9 +41,7 @@ class Engine:
     parts: Parts
     catalogue: Catalogue
     pipeline: Pipeline
-    subscriptions: Subscriptions
-    payments: Payments
-    orders: Orders
+    desks: Desks
     sink: Sink
     publisher: Publisher
     clickhouse: ClickHouse
@@ -85,12 +49,6 @@ class Engine:
     written: Written
     #: The process that writes it, where that is this engine's affair.
     writer: WriterProcess | None
-    #: What is told to the addresses that customers named; sent here if the door asked for it.
-    webhooks: Webhooks
-    #: What wallets owe at the end of a period; made here if the door asked for it.
-    invoices: Invoices
-    #: The inventory of phone numbers, and what keeps it.
-    numbers: Numbers
     #: The publisher, timers, what keeps the writer running, and what hears of news; doors stop when one of them fails.
     crew: Crew
 
@@ -115,29 +73,6 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """Start or reach Redis, check that it is safe, and open the wallets."""
-    clock_ms = settings.clock()
-    async with AsyncExitStack() as stack:
-        embedded = None
-        if settings.engine.mode == "embedded":
-            parts = EmbeddedParts(
-                settings.data, appendfsync="no" if settings.engine.durability == "process" else "always"
-            )
-            embedded = await stack.enter_async_context(parts)
-            redis: Any = Redis(unix_socket_path=str(embedded.redis_socket))
-        elif settings.redis.cluster:
-            redis = RedisCluster.from_url(settings.redis.url)
-        else:
-            redis = Redis.from_url(settings.redis.url)
-        stack.push_async_callback(redis.aclose)
-        engine = settings.engine
-        store = await WalletStore.open(redis, shards=engine.shards, durability=engine.durability)
-        directory = Directory(redis, store)
-        yield Parts(settings, redis, store, directory, Outbox(redis, store), embedded, clock_ms)
-
-
-@asynccontextmanager
 async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -> AsyncIterator[Engine]:
     """Open everything; while it is open, crossings are published and a child writes the topics to ClickHouse.
 
@@ -151,57 +86,36 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
         sink = await stack.enter_async_context(open_sink(settings, kafka=kafka))
         # Of its own: a producer sends one request at a time, and a suspend must not wait behind a batch of records.
         news_sink = await stack.enter_async_context(open_producer(settings)) if kafka else sink
-        catalogues = Catalogues(parts.redis, catalogue)
-        await catalogues.keep()
-        limits = Limits(settings.intake.too_old_days * DAY_MS, settings.intake.future_hours * HOUR_MS)
-        pipeline = Pipeline(parts.store, parts.directory, catalogues, limits, partial(lookup_ids, clickhouse))
         publisher = Publisher(parts.outbox, settings.engine.shards, news_sink, parts.clock_ms)
         cursor = await stack.enter_async_context(open_cursor(settings, WRITER_GROUP, kafka=kafka))
-        written = Written(cursor, parts.clock_ms)
-        writer = None
-        if settings.clickhouse.writer:
-            socket = parts.embedded.clickhouse_socket if parts.embedded else None
-            writer = WriterProcess(Order(settings, kafka, socket))
-        webhooks = await stack.enter_async_context(open_webhooks(parts, news_sink, kafka=kafka))
-        invoices = Invoices.of(parts, clickhouse, publisher.wake, kafka=kafka)
-        timers = Timers(parts.redis, parts.store)
-        sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: publisher.leased)
-        payments = Payments(
-            settings, parts.redis, parts.store, parts.directory, catalogue, parts.clock_ms, publisher.wake, kafka=kafka
+        writer = _writer(parts, kafka=kafka) if settings.clickhouse.writer else None
+        desks = await stack.enter_async_context(
+            open_desks(parts, catalogue, clickhouse, publisher, news_sink, kafka=kafka)
         )
-        stack.push_async_callback(payments.close)
-        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
-        number_book = NumberBook(parts.redis, parts.store)
-        number_orders = NumberOrders(parts.store, parts.directory, subscriptions, number_book)
-        numbers = Numbers(settings, kafka, parts.clock_ms, number_book, number_orders, lambda: publisher.leased)
-        orders = Orders(
-            settings, parts.redis, parts.store, parts.directory, subscriptions, payments.desk, parts.clock_ms,
-            publisher.wake, kafka=kafka,
+        sweeper = Sweeper(
+            Timers(parts.redis, parts.store), parts.store, parts.directory, catalogue, parts.clock_ms,
+            lambda: publisher.leased,
         )  # fmt: skip
-        tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), payments.run(), orders.run()]
-        tasks += [
-            *([writer.run()] if writer else []),
-            *([*webhooks.tasks(), *invoices.tasks(), *numbers.tasks()] if hooks else []),
-        ]
-        crew = await stack.enter_async_context(Crew(*tasks))
+        pipeline = await _pipeline(parts, catalogue, clickhouse)
+        tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), *([writer.run()] if writer else [])]
+        crew = await stack.enter_async_context(Crew(*tasks, *desks.tasks(hooks=hooks)))
         _tune_collection()
-        yield Engine(
-            parts,
-            catalogue,
-            pipeline,
-            subscriptions,
-            payments,
-            orders,
-            sink,
-            publisher,
-            clickhouse,
-            written,
-            writer,
-            webhooks,
-            invoices,
-            numbers,
-            crew,
-        )
+        written = Written(cursor, parts.clock_ms)
+        yield Engine(parts, catalogue, pipeline, desks, sink, publisher, clickhouse, written, writer, crew)
+
+
+async def _pipeline(parts: Parts, catalogue: Catalogue, clickhouse: ClickHouse) -> Pipeline:
+    catalogues = Catalogues(parts.redis, catalogue)
+    await catalogues.keep()
+    intake = parts.settings.intake
+    limits = Limits(intake.too_old_days * DAY_MS, intake.future_hours * HOUR_MS)
+    old_ids = OldIds(clickhouse, parts.settings.clickhouse.lookup_s)
+    return Pipeline(parts.store, parts.directory, catalogues, limits, old_ids)
+
+
+def _writer(parts: Parts, *, kafka: bool) -> WriterProcess:
+    socket = parts.embedded.clickhouse_socket if parts.embedded else None
+    return WriterProcess(Order(parts.settings, kafka, socket))
 
 
 def _tune_collection() -> None:
@@ -233,11 +147,12 @@ async def open_ledger(settings: Settings) -> AsyncIterator[ClickHouse]:
 
 
 async def publish_outbox(parts: Parts) -> None:
-    """Publish what a command left in the outbox; a running worker that has the lease does it instead."""
+    """Publish what a command left in the outbox; what a running engine has the lease of, that publishes meanwhile."""
     if parts.settings.engine.mode == "embedded":
         await _settle_timers(parts)  # a top-up may have woken a subscription; elsewhere workers see to that
     async with open_sink(parts.settings, kafka=parts.settings.engine.mode == "distributed") as sink:
-        await Publisher(parts.outbox, parts.settings.engine.shards, sink, parts.clock_ms).drain()
+        publisher = Publisher(parts.outbox, parts.settings.engine.shards, sink, parts.clock_ms)
+        await publisher.drain_with_others(OUTBOX_WAIT_S)
 
 
 async def _settle_timers(parts: Parts) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 from aiokafka import AIOKafkaProducer
 
+from rater.settings import KafkaSettings
+from streams.brokers import client_options
 from streams.file_door import read_records
 
 #: Records whose delivery is awaited together.
@@ -41,9 +43,9 @@ def sim_of(record: bytes) -> bytes | None:
     return str(name).encode() if name else None
 
 
-async def feed_topic(bootstrap: str, topic: str, paths: Iterable[Path]) -> int:
+async def feed_topic(kafka: KafkaSettings, topic: str, paths: Iterable[Path]) -> int:
     """Send every record of the files; answers how many were sent."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all")
+    producer = AIOKafkaProducer(**client_options(kafka), enable_idempotence=True, acks="all")
     await producer.start()
     sent = 0
     try:

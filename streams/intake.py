@@ -21,6 +21,7 @@ from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.settle import Outputs
 from rater.settings import Settings
+from streams.brokers import client_options
 from streams.conveyor import Conveyor
 from streams.crew import Crew
 from streams.metrics import LAG
@@ -63,7 +64,7 @@ class Intake(Service):
         """Connect and join the group; partitions arrive with the first rebalance."""
         kafka = self._settings.kafka
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=kafka.bootstrap,
+            **client_options(kafka),
             group_id=kafka.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

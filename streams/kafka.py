@@ -12,6 +12,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, TopicAlreadyExistsError
 
+from rater.settings import KafkaSettings
+from streams.brokers import client_options
 from streams.topics import LEDGER, Ends, Messages, Page
 
 log = logging.getLogger(__name__)
@@ -30,10 +32,11 @@ GATHER_S = 0.05
 class KafkaSink:
     """Publishes messages in record batches; the partition follows the key, so what shares a key keeps its order."""
 
-    def __init__(self, bootstrap: str, prefix: str) -> None:
+    def __init__(self, kafka: KafkaSettings, prefix: str) -> None:
         self._prefix = prefix
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **client_options(kafka),
+            compression_type=None if kafka.compression == "none" else kafka.compression,
             enable_idempotence=True,
             acks="all",
             max_batch_size=BATCH_BYTES,
@@ -78,11 +81,11 @@ class KafkaSink:
 class KafkaSource:
     """Follows the engine's topics in a consumer group of its own."""
 
-    def __init__(self, bootstrap: str, prefix: str, group: str, topics: Sequence[str] = LEDGER) -> None:
+    def __init__(self, kafka: KafkaSettings, prefix: str, group: str, topics: Sequence[str] = LEDGER) -> None:
         self._prefix = prefix
         self._consumer = AIOKafkaConsumer(
             *(prefix + topic for topic in topics),
-            bootstrap_servers=bootstrap,
+            **client_options(kafka),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -135,11 +138,11 @@ class KafkaSource:
 class KafkaCursor:
     """How far a group has come in the engine's topics. See Cursor."""
 
-    def __init__(self, bootstrap: str, prefix: str, group: str, topics: Sequence[str] = LEDGER) -> None:
+    def __init__(self, kafka: KafkaSettings, prefix: str, group: str, topics: Sequence[str] = LEDGER) -> None:
         self._topics = [prefix + topic for topic in topics]
         self._group = group
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        self._consumer = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False)
+        self._admin = AIOKafkaAdminClient(**client_options(kafka))
 
     async def start(self) -> None:
         """Connect; joins no group."""
@@ -175,12 +178,12 @@ class KafkaCursor:
         await self._admin.close()
 
 
-async def begin_group_at_end(bootstrap: str, prefix: str, group: str, topics: Sequence[str]) -> None:
+async def begin_group_at_end(kafka: KafkaSettings, prefix: str, group: str, topics: Sequence[str]) -> None:
     """Let a group that has not read yet begin behind what stands in the topics now.
 
     Its place is committed before it reads, so that a partition that changes hands early skips nothing.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**client_options(kafka), group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
         consumer._client.set_topics([prefix + topic for topic in topics])
@@ -200,9 +203,9 @@ async def begin_group_at_end(bootstrap: str, prefix: str, group: str, topics: Se
         await consumer.stop()
 
 
-async def create_topics(bootstrap: str, names: Sequence[str], partitions: int, message_bytes: int = 0) -> None:
+async def create_topics(kafka: KafkaSettings, names: Sequence[str], partitions: int, message_bytes: int = 0) -> None:
     """Make the topics that do not exist yet, with the broker's defaults (`message_bytes`: its limit of a message)."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**client_options(kafka))
     await admin.start()
     try:
         missing = set(names) - set(await admin.list_topics())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from rater.errors import PartsError
 from rater.money import to_decimal
 
 if TYPE_CHECKING:  # a writer's process starts without the pipeline
@@ -61,6 +62,16 @@ def count(door: str, tally: Tally) -> None:
 
 
 def serve(settings: MetricsSettings) -> None:
-    """Open the endpoint, on localhost unless set otherwise."""
-    if settings.port:
+    """Open the endpoint, on localhost unless set otherwise.
+
+    Raises:
+        PartsError: the address is taken; another `rater serve` or worker on this machine has it, as a rule.
+    """
+    if not settings.port:
+        return
+    try:
         start_http_server(settings.port, settings.host)
+    except OSError as error:
+        address = f"{settings.host}:{settings.port}"
+        why = f"metrics: cannot listen on {address} ({error.strerror}); set RATER_METRICS_PORT to another, 0 for none"
+        raise PartsError(why) from error

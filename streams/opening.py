@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from rater.settings import Settings
-from streams.clickhouse.server import ClickHouse, open_clickhouse
+from rater.settings import KafkaSettings, Settings
+from streams.clickhouse.ledger import open_clickhouse
+from streams.clickhouse.server import ClickHouse
 from streams.embedded.parts import EmbeddedParts
 from streams.kafka import MESSAGE_BYTES, KafkaCursor, KafkaSink, KafkaSource, begin_group_at_end, create_topics
 from streams.spool import SpoolCursor, SpoolSink, SpoolSource, begin_at_end
@@ -45,7 +46,7 @@ async def open_sink(settings: Settings, *, kafka: bool) -> AsyncIterator[Sink]:
 
 def open_producer(settings: Settings) -> AbstractAsyncContextManager[KafkaSink]:
     """A producer to topics that are there."""
-    return _started(KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix))
+    return _started(KafkaSink(settings.kafka, settings.kafka.prefix))
 
 
 @asynccontextmanager
@@ -60,9 +61,9 @@ async def _started(client: Client) -> AsyncIterator[Client]:
 async def create_topics_of(settings: Settings) -> None:
     """Make the topics in and out that do not exist yet."""
     kafka = settings.kafka
-    await create_topics(kafka.bootstrap, [kafka.usage_topic, kafka.commands_topic], kafka.partitions)
+    await create_topics(kafka, [kafka.usage_topic, kafka.commands_topic], kafka.partitions)
     outputs = [kafka.prefix + topic for topic in ALL]
-    await create_topics(kafka.bootstrap, outputs, kafka.partitions, MESSAGE_BYTES)
+    await create_topics(kafka, outputs, kafka.partitions, MESSAGE_BYTES)
 
 
 def topics_folder(settings: Settings) -> Path:
@@ -96,7 +97,7 @@ async def open_cursor(settings: Settings, group: str, *, kafka: bool) -> AsyncIt
         yield cursor
 
 
-def _of_group(settings: Settings, group: str) -> tuple[str, str, str]:
-    """Where a group of the engine's own reads: bootstrap, prefix of topics, and its name."""
+def _of_group(settings: Settings, group: str) -> tuple[KafkaSettings, str, str]:
+    """Where a group of the engine's own reads: brokers, prefix of topics, and its name."""
     kafka = settings.kafka
-    return kafka.bootstrap, kafka.prefix, f"{kafka.group}-{group}"
+    return kafka, kafka.prefix, f"{kafka.group}-{group}"

@@ -95,6 +95,20 @@ class Publisher:
         finally:
             await self._let_go()
 
+    async def drain_with_others(self, wait_s: float) -> None:
+        """The same, and wait for what stands in the outbox now where another process has the lease of it.
+
+        One that was killed gives its lease up after a while, and then it is ours. An entry may have to stay (a transfer
+        to a wallet that has no room), so nobody waits longer than `wait_s`.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + wait_s
+        ends = await self._outbox.ends()
+        await self.drain()
+        while await self._outbox.has_any_up_to(ends) and clock() < deadline:
+            await asyncio.sleep(IDLE_S)
+            await self.drain()
+
     async def drained(self) -> None:
         """Return once `run`, beside us, has nothing left to publish."""
         while await self._outbox.waiting():

@@ -20,6 +20,7 @@ from rater.errors import PartsError
 from rater.pipeline.tally import Tally
 from rater.settings import Settings
 from schemas.fates import Fate, Reason
+from streams.brokers import client_options
 
 _FATES = {fate.label: fate for fate in Fate}
 _REASONS = {reason.label: reason for reason in Reason}
@@ -101,7 +102,7 @@ async def offsets(settings: Settings) -> tuple[int, int]:
     topic = settings.kafka.usage_topic
     # In the workers' group to see its offsets, but not a member: partitions are named by hand.
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.bootstrap, group_id=settings.kafka.group, enable_auto_commit=False
+        **client_options(settings.kafka), group_id=settings.kafka.group, enable_auto_commit=False
     )
     await consumer.start()
     try:

@@ -25,9 +25,9 @@ from rater.settings import Settings
 from streams.embedded.child import Child
 from streams.embedded.kafka import KafkaServer
 from streams.embedded.parts import EmbeddedParts
-from streams.engine import Parts, open_parts
 from streams.load import Fleet
 from streams.load.fleet import Terms
+from streams.parts import Parts, open_parts
 
 TERMS = Terms()
 BESIDE = "beside"

@@ -11,18 +11,22 @@ from rater.accounts.changes import Close
 from rater.accounts.model import Account
 from rater.accounts.roles import Actor
 from rater.accounts.wallets import AccountWallets
+from rater.documents import Documents
 from rater.errors import AccountError
 from rater.money import format_nanos
+from rater.payments.auto_refill import WalletAutoRefill
 from rater.wallet.store import WalletStore
 
 _PAGE = 1000
 
 
 async def close(
-    accounts: Accounts, wallets: AccountWallets, store: WalletStore, tenant: str, name: str, actor: Actor, *,
-    change_id: str, now_ms: int,
+    accounts: Accounts, wallets: AccountWallets, store: WalletStore, refills: Documents[WalletAutoRefill], tenant: str,
+    name: str, actor: Actor, *, change_id: str, now_ms: int,
 ) -> tuple[Account, bool]:  # fmt: skip
-    """Close an account that has no open company, no money and no SIM; answers whether it was closed so before.
+    """Close an account that has no open company, no money and no SIM, and is not refilled by itself.
+
+    Answers whether it was closed so before.
 
     Raises:
         AccountError: what stands in the way, or who may.
@@ -31,6 +35,7 @@ async def close(
     if account is not None and not account.closed:
         await _check_companies(accounts, account)
         await _check_wallets(wallets, store, account)
+        await _check_refills(wallets, refills, account)
     return await accounts.change(tenant, name, Close(), actor, change_id=change_id, now_ms=now_ms)
 
 
@@ -56,4 +61,15 @@ async def _check_wallets(wallets: AccountWallets, store: WalletStore, account: A
                 raise AccountError("conflict", "account", f"wallet {wallet} of {account.name} stands at {left}, not 0")
             async for sim in store.members(account.tenant, wallet, 1):
                 raise AccountError("conflict", "account", f"wallet {wallet} of {account.name} pays for SIM {sim}")
+        after = names[-1]
+
+
+async def _check_refills(wallets: AccountWallets, refills: Documents[WalletAutoRefill], account: Account) -> None:
+    """A card would be charged for an account that is closed, days after: when a cap or a back-off is over."""
+    after = ""
+    while names := await wallets.page(account.tenant, account.name, after, _PAGE):
+        for found in await refills.many(account.tenant, names):
+            if found.may_ask:
+                what = f"wallet {found.wallet} of {account.name} is refilled by itself; disable its auto-refill first"
+                raise AccountError("conflict", "account", what)
         after = names[-1]

@@ -17,6 +17,7 @@ from rater.accounts.model import Account, GivenRole, Step
 from rater.accounts.roles import OPERATOR, Actor, role_in
 from rater.cli.context import with_parts
 from rater.errors import AccountError
+from rater.payments.auto_refill import auto_refills
 from rater.settings import Settings
 
 #: `source` of what is typed here.
@@ -160,12 +161,12 @@ def transfer(settings: Settings, tenant: str, name: str, owner: str, change_id: 
 @as_option
 @click.pass_obj
 def close(settings: Settings, tenant: str, name: str, change_id: str | None, user: str) -> None:
-    """Close account NAME; it must have no open company, no money and no SIM."""
+    """Close account NAME; it must have no open company, no money, no SIM and no auto-refill."""
 
     async def act(parts: Any) -> tuple[Account, bool]:
         return await close_account(
-            parts.accounts, parts.account_wallets, parts.store, tenant, name, _actor(user),
-            change_id=_id(change_id), now_ms=parts.clock_ms(),
+            parts.accounts, parts.account_wallets, parts.store, auto_refills(parts.redis, parts.store), tenant, name,
+            _actor(user), change_id=_id(change_id), now_ms=parts.clock_ms(),
         )  # fmt: skip
 
     _run(settings, act)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 def with_parts(settings: Settings, act: Callable[[Any], Awaitable[T]]) -> T:
     """Open Redis as the settings say, run `act(parts)`, publish what it put in the outbox, close.
 
-    `parts` has `redis`, `store`, `directory`, `outbox` and `clock_ms`; see streams/engine.py, which is loaded by name
+    `parts` has `redis`, `store`, `directory`, `outbox` and `clock_ms`; see streams/parts.py. It is loaded by name
     because the engine's package imports nothing of the streams package.
     """
     engine = importlib.import_module("streams.engine")

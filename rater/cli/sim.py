@@ -13,7 +13,7 @@ import orjson
 from rater.catalogue import Catalogue
 from rater.cli.context import with_parts
 from rater.directory import Assignment, Subscriber
-from rater.errors import WalletError
+from rater.errors import PlanError, WalletError
 from rater.settings import Settings
 from rater.subscriptions import Subscriptions
 from rater.wallet.keys import document_key
@@ -47,9 +47,18 @@ async def _zone(parts: Any, tenant: str, account: str) -> str:
     return found.zone if found else ""
 
 
-async def _begin(parts: Any, subscriber: Subscriber) -> None:
-    """Let the assigned plan begin, if it has by now; one that is not in the catalogue begins with the first usage."""
+def _catalogue_with(parts: Any, plan: str, currency: str) -> Catalogue:
+    """The catalogue, if a SIM whose wallet is in a currency can have the plan."""
     catalogue = Catalogue.load(Path(parts.settings.engine.catalogue))
+    try:
+        catalogue.check_assignable(plan, currency, parts.clock_ms())
+    except PlanError as error:
+        raise WalletError(f"{error.field}: {error}") from error
+    return catalogue
+
+
+async def _begin(parts: Any, catalogue: Catalogue, subscriber: Subscriber) -> None:
+    """Let the assigned plan begin, if it has by now; after a crash before this it begins with the first usage."""
     subscriptions, now_ms = Subscriptions(parts.store, parts.directory, catalogue), parts.clock_ms()
     if subscriber.assignments[-1].from_ms <= now_ms:
         await subscriptions.begin(subscriptions.subject(subscriber, now_ms))
@@ -78,13 +87,14 @@ def add(
             raise WalletError(f"wallet: {tenant} has no wallet {wallet}")
         if await parts.directory.get(tenant, name) is not None:
             raise WalletError(f"sim: {name} is known; `rater sim move` gives it another wallet or plan")
+        catalogue = _catalogue_with(parts, plan, state.currency)
         from_ms = _instant_ms(from_text, parts.clock_ms())
         payer = account or await parts.account_wallets.account_of(tenant, wallet)
         zone = await _zone(parts, tenant, payer)
         assignment = Assignment(from_ms, wallet, payer, plan, state.currency, zone)
         subscriber = Subscriber(tenant, name, 1, (assignment,), iccid, imsi, msisdn)
         await parts.directory.add([subscriber], now_ms=parts.clock_ms())
-        await _begin(parts, subscriber)
+        await _begin(parts, catalogue, subscriber)
 
     with_parts(settings, act)
     click.echo(f"{tenant}/{name} pays from {wallet} by {plan}")
@@ -112,6 +122,7 @@ def move(
         state = await parts.store.wallet(tenant, wallet or last.wallet)
         if state is None:
             raise WalletError(f"wallet: {tenant} has no wallet {wallet}")
+        catalogue = _catalogue_with(parts, plan or last.plan, state.currency)
         from_ms = _instant_ms(from_text, parts.clock_ms())
         present = last.account
         if present == last.wallet:  # whoever claimed that wallet since
@@ -121,7 +132,7 @@ def move(
             zone = await _zone(parts, tenant, payer)
         assignment = Assignment(from_ms, wallet or last.wallet, payer, plan or last.plan, state.currency, zone)
         moved: Subscriber = await parts.directory.move(tenant, name, assignment, now_ms=parts.clock_ms())
-        await _begin(parts, moved)
+        await _begin(parts, catalogue, moved)
         return moved
 
     moved = with_parts(settings, act)

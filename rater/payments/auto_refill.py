@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from rater.documents import Documents
 from rater.identity import FINGERPRINT_BYTES, identity
 from rater.money import format_nanos
 from rater.payments.model import Means, Payment, Purpose
@@ -19,6 +20,7 @@ from rater.plans.auto_refill import AutoRefill, RefillDecision, RefillState, ask
 from rater.plans.model import Method, Refill
 from rater.wallet.entry import Entry, Kind
 from rater.wallet.news import pack_notice
+from rater.wallet.store import WalletStore
 from schemas.notice import Notice
 
 #: `source` of the notices' entries on the wallet.
@@ -88,6 +90,16 @@ class WalletAutoRefill(msgspec.Struct, frozen=True, omit_defaults=True):
     to_tell: tuple[Telling, ...] = ()
     #: Counts what was set by API, so that an old request that is repeated sets nothing again.
     version: int = 1
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether it asks for a refill some time, or has asked for one that is not decided yet."""
+        return self.request is not None or (self.terms.enabled and not self.state.is_off)
+
+
+def auto_refills(redis: Any, store: WalletStore) -> Documents[WalletAutoRefill]:
+    """Those of all wallets."""
+    return Documents(redis, store, SOURCE, WalletAutoRefill)
 
 
 def set_terms(found: WalletAutoRefill, terms: AutoRefillTerms) -> WalletAutoRefill:

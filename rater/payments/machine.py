@@ -27,7 +27,10 @@ _replace = msgspec.structs.replace
 
 
 def owed_nanos(payment: Payment) -> int:
-    """What the wallet is to have of this payment now. A transfer from the wallet above credits it by itself."""
+    """What the wallet is to have of this payment now. A transfer from the wallet above credits it by itself.
+
+    So does an invoice, whose own entry credits what was paid for it; what went back to the payer is owed again.
+    """
     if payment.method == "parent":
         return 0
     if payment.status == "pending":
@@ -35,6 +38,8 @@ def owed_nanos(payment: Payment) -> int:
     if payment.status != "confirmed":
         return 0
     lost = payment.lost_nanos
+    if payment.purpose.kind == "invoice":
+        return -lost
     if not lost:
         return payment.balance_nanos
     share = Fraction(payment.balance_nanos * lost, payment.amount_nanos)

@@ -2,6 +2,9 @@
 
 A SIM that moved to another wallet may have been charged where it was before; an event older than the verdict memory
 may have been charged in a generation that is gone from Redis, and is looked up in ClickHouse. One query a batch each.
+
+Where ClickHouse does not answer, such an event is parked: it may not charge before its id was looked up, and what comes
+behind it, a suspend perhaps, does not wait for that.
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from rater.errors import PartsError
-from rater.pipeline.batch import Rated
+from rater.pipeline.batch import Fault, Rated
 from rater.wallet.store import WalletStore
+from schemas.fates import Reason
 
-#: Looks up ids in ClickHouse: (tenant, [(source, id)]) -> hex fingerprint of those decided before.
+#: Looks up ids in ClickHouse: (tenant, [(source, id)]) -> hex fingerprint of those decided before. Raises PartsError
+#: where it cannot say.
 OldIds = Callable[[str, Sequence[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], str]]]
 
 
@@ -101,10 +106,16 @@ class Recall:
                 event.answer = decision
 
     async def _ask_clickhouse(self, tenant: str, events: Sequence[Rated]) -> None:
-        if self._old_ids is None:
-            raise PartsError("usage is older than the ids Redis remembers, and there is no ClickHouse to look it up in")
         ids = [(event.body.source, event.body.id) for event in events]
-        decided = await self._old_ids(tenant, ids)
+        try:
+            if self._old_ids is None:
+                raise PartsError("there is no ClickHouse")
+            decided = await self._old_ids(tenant, ids)
+        except PartsError as error:
+            for event in events:
+                detail = f"its id is older than those Redis remembers, and cannot be looked up: {error}"
+                event.fault = Fault.of_usage(event.body, Reason.LEDGER_AWAY, detail)
+            return
         for event, key in zip(events, ids, strict=True):
             if key in decided:
                 event.old_fingerprint = bytes.fromhex(decided[key])

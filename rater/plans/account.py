@@ -26,6 +26,7 @@ Reason = Literal[
     "balance_not_positive",
     "no_payment_details",
     "too_many_numbers",
+    "other_currency",
 ]
 
 

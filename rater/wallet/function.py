@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import RedisCluster
 
-VERSION = 3
+VERSION = 4
 LIBRARY = f"rater_{VERSION}"
 
 #: In the order in which they are joined: each uses what those before it define.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,6 +74,18 @@ class Outbox:
         """Forget entries that are delivered."""
         if ids:
             await self._redis.xdel(f"{tag(shard)}:o", *ids)
+
+    async def ends(self) -> dict[int, bytes]:
+        """The newest entry of each shard that has any."""
+        ends = [await self._redis.xrevrange(f"{tag(shard)}:o", count=1) for shard in range(self._store.shards)]
+        return {shard: entries[0][0] for shard, entries in enumerate(ends) if entries}
+
+    async def has_any_up_to(self, ends: Mapping[int, bytes]) -> bool:
+        """Whether an entry waits that is no newer than these."""
+        for shard, end in ends.items():
+            if await self._redis.xrange(f"{tag(shard)}:o", max=end, count=1):
+                return True
+        return False
 
     async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
         """Let the next page of members follow a crossed wallet; their events come to the outbox."""

@@ -14,7 +14,8 @@ from rater.clock import MovedClock
 from rater.errors import SettingError
 from rater.settings import Settings
 from rater.wallet.timers import Timers
-from streams.engine import open_parts, publish_outbox
+from streams.engine import publish_outbox
+from streams.parts import open_parts
 from streams.timers import Sweeper
 
 _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}

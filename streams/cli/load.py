@@ -42,7 +42,7 @@ def kafka(settings: Settings, load: Load) -> None:
     """Send to the usage topic of the settings, keyed by SIM (--rate is 20000)."""
 
     async def open_sender() -> Sender:
-        return await KafkaSender(settings.kafka.bootstrap, settings.kafka.usage_topic).start(settings.kafka.partitions)
+        return await KafkaSender(settings.kafka, settings.kafka.usage_topic).start(settings.kafka.partitions)
 
     run(settings, load, open_sender)
 

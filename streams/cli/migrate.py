@@ -18,10 +18,11 @@ from rater.settings import Settings
 from rater.subscriptions import Subscriptions
 from streams.cli.report import wide_console
 from streams.clickhouse.server import ClickHouse
-from streams.engine import open_ledger, open_parts, publish_outbox
+from streams.engine import open_ledger, publish_outbox
 from streams.migration.listing import Listing
 from streams.migration.migration import Migration, Row
 from streams.migration.report import Sums, show
+from streams.parts import open_parts
 
 
 class Asked(NamedTuple):
@@ -60,7 +61,7 @@ async def _run(settings: Settings, asked: Asked) -> Sums:
         new = _plans(catalogue, asked, now_ms)
         subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
         migration = Migration(
-            parts.directory, parts.accounts, parts.account_wallets, subscriptions, asked.old, new, now_ms
+            parts.directory, parts.accounts, parts.account_wallets, subscriptions, asked.old, new, parts.clock_ms
         )
         listing = Listing(settings.data / "migrations", _name(asked))
         is_resumed = await listing.open(parts.directory, subscriptions, asked.old, asked.tenant, now_ms)

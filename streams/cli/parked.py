@@ -30,7 +30,8 @@ def parked() -> None:
 @parked.command("list")
 @click.option("--tenant", help="Only this tenant's.")
 @click.option(
-    "--reason", help="Only with this reason: unknown_subscriber, no_plan, no_rate, currency_mismatch, no_wallet."
+    "--reason",
+    help="Only with this reason: unknown_subscriber, no_plan, no_rate, currency_mismatch, no_wallet, ledger_away.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj

@@ -32,7 +32,9 @@ class Summary(msgspec.Struct):
     charged: dict[str, str]
     uncovered: dict[str, str]
     events_per_second: int
+    ledger_events: int
     ledger_records: int
+    parked_waiting: int
     ledger_charged: dict[str, str]
     sims_suspended: int
     wallets_suspended: int
@@ -44,7 +46,7 @@ class Summary(msgspec.Struct):
 async def gather(clickhouse: ClickHouse, settings: Settings, fed: Fed) -> Summary:
     """Put the run's tally beside what ClickHouse holds."""
     tally = fed.tally
-    suspended = await queries.suspended_counts(clickhouse)
+    rated, suspended = await queries.rated_counts(clickhouse), await queries.suspended_counts(clickhouse)
     return Summary(
         events_in=tally.events,
         fates={fate.label: tally.of(fate) for fate in Fate},
@@ -54,7 +56,9 @@ async def gather(clickhouse: ClickHouse, settings: Settings, fed: Fed) -> Summar
         charged=_money(tally.charged_nanos),
         uncovered=_money({currency: nanos for currency, nanos in tally.uncovered_nanos.items() if nanos}),
         events_per_second=round(tally.events / fed.seconds) if fed.seconds else 0,
-        ledger_records=await queries.rated_records_count(clickhouse),
+        ledger_events=rated.events,
+        ledger_records=rated.records,
+        parked_waiting=await queries.parked_count(clickhouse),
         ledger_charged=_money(await queries.charged_by_currency(clickhouse)),
         sims_suspended=suspended.sims,
         wallets_suspended=suspended.wallets,
@@ -106,8 +110,7 @@ def show(summary: Summary, *, as_json: bool, next_commands: Sequence[str] = ()) 
             console.print(f"{label:<12}" + "   ".join(f"{amount} {code}" for code, amount in amounts.items()))
     if summary.events_in:
         console.print(f"{'speed':<12}{summary.events_per_second:,} events/s")
-    ledger = "   ".join(f"{amount} {code}" for code, amount in summary.ledger_charged.items())
-    console.print(f"{'ledger':<12}{summary.ledger_records:,} rated records in ClickHouse   {ledger}")
+    _print_ledger(console, summary)
     if summary.first_suspends:
         console.print(_suspends_table(summary))
     if summary.dearest_countries:
@@ -115,6 +118,17 @@ def show(summary: Summary, *, as_json: bool, next_commands: Sequence[str] = ()) 
     console.print(f"{'data':<12}{summary.data}")
     if next_commands:
         console.print("\nTry next:\n" + "\n".join(f"  {command}" for command in next_commands))
+
+
+def _print_ledger(console: Console, summary: Summary) -> None:
+    """What ClickHouse holds of all runs. Its figures are not the fates', so the words say what is counted."""
+    charged = "   ".join(f"{amount} {code}" for code, amount in summary.ledger_charged.items())
+    console.print(
+        f"{'ledger':<12}{summary.ledger_events:,} events in {summary.ledger_records:,} rated records   {charged}"
+    )
+    if summary.parked_waiting:
+        once = "one that comes again is parked again, and waits once"
+        console.print(f"{'parked':<12}{summary.parked_waiting:,} events wait for a repair; {once}")
 
 
 def wide_console() -> Console:

@@ -18,7 +18,7 @@ SEED = 20261031
 EVENTS = 210_000
 
 NEXT = (
-    "make {target}                        # again: every event is a duplicate, nothing is charged",
+    "make {target}                        # again: what was decided is a duplicate, nothing is charged",
     ".venv/bin/rater --data {data} parked list      # events that wait for a repair",
     ".venv/bin/rater --data {data} wallet history --tenant {tenant} {wallet}",
 )

@@ -16,7 +16,10 @@ from streams.logs import set_up_logs
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; of [http] if left out. 0 takes a free one.")
 @click.pass_obj
 def serve(settings: Settings, host: str | None, port: int | None) -> None:
-    """Serve the HTTP API until stopped; docs are under /v1/docs."""
+    """Serve the HTTP API until stopped; docs are under /v1/docs.
+
+    Prometheus metrics have a port of their own, 9464 unless RATER_METRICS_PORT says otherwise; 0 is none.
+    """
     set_up_logs()
     http = settings.http
     http = msgspec.structs.replace(http, host=host or http.host, port=http.port if port is None else port)

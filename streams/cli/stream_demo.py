@@ -49,9 +49,7 @@ async def _through_kafka(settings: Settings, folder: Path) -> Summary:
         with progress_bar() as progress:
             task = progress.add_task("over Kafka", total=None, rate=0.0)
             started = time.perf_counter()
-            sent = await feed_topic(
-                settings.kafka.bootstrap, settings.kafka.usage_topic, [folder / name for name in RECORDS]
-            )
+            sent = await feed_topic(settings.kafka, settings.kafka.usage_topic, [folder / name for name in RECORDS])
             progress.update(task, total=sent)
             acknowledged = before
             while acknowledged < before + sent:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rater.settings import CONFIG
-
-if TYPE_CHECKING:
-    from streams.clickhouse.server import ClickHouse, Version
+from streams.clickhouse.server import ClickHouse, Version
 
 #: Migrations named `*.modern.sql` are applied from here on: a release in which all they use is long settled.
 MODERN_SINCE: Version = (23, 8)

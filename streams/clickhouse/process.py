@@ -21,8 +21,8 @@ from pathlib import Path
 import msgspec
 
 from rater.settings import Settings
+from streams.clickhouse.ledger import open_clickhouse
 from streams.clickhouse.reports import REPORT_S, report
-from streams.clickhouse.server import open_clickhouse
 from streams.clickhouse.writer import Writer
 from streams.crew import Crew
 from streams.logs import set_up_logs

@@ -29,10 +29,19 @@ class Suspended(NamedTuple):
     wallets: int
 
 
-async def rated_records_count(clickhouse: ClickHouse) -> int:
-    """Rows an invoicing job would read."""
-    rows = await clickhouse.query("SELECT count() AS records FROM rated_records FINAL WHERE fate = 'rated'")
-    return int(rows[0]["records"])
+class Rated(NamedTuple):
+    """What was rated: events, and the records they are in, as an event in parts has a record for each."""
+
+    events: int
+    records: int
+
+
+async def rated_counts(clickhouse: ClickHouse) -> Rated:
+    """Rated events, and the rows an invoicing job would read for them."""
+    rows = await clickhouse.query(
+        "SELECT countIf(part = 0) AS events, count() AS records FROM rated_records FINAL WHERE fate = 'rated'"
+    )
+    return Rated(int(rows[0]["events"]), int(rows[0]["records"]))
 
 
 async def events(clickhouse: ClickHouse) -> dict[tuple[str, str], int]:
@@ -212,6 +221,12 @@ _UNRESOLVED = (
     "SELECT tenant, source, id FROM decided_ids WHERE (tenant, source, id) IN ("
     "SELECT tenant, source, id FROM parked_events)))"
 )
+
+
+async def parked_count(clickhouse: ClickHouse) -> int:
+    """How many events wait for a repair. One that came twice was parked twice, as it burnt no id, and is one here."""
+    rows = await clickhouse.query(f"SELECT count() AS events FROM {_UNRESOLVED}")  # noqa: S608 - our own
+    return int(rows[0]["events"])
 
 
 async def parked_unresolved(clickhouse: ClickHouse) -> list[Row]:

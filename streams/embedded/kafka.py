@@ -84,12 +84,16 @@ class KafkaServer:
         """What the broker printed."""
         return self._folder / "kafka.log"
 
+    def properties(self) -> str:
+        """What the broker is started with."""
+        return PROPERTIES.format(port=self._port, controller=self._controller, folder=self._folder)
+
     def start(self) -> None:
         """Start the broker and return when it takes requests."""
         java, jars = java_command(), fetch_jars(self._cache)
         self._folder.mkdir(parents=True, exist_ok=True)
         settings = self._folder / "server.properties"
-        settings.write_text(PROPERTIES.format(port=self._port, controller=self._controller, folder=self._folder))
+        settings.write_text(self.properties())
         # The default collector works beside the broker's threads, and on two processors takes one from the engine.
         run = [java, "-Xms512m", "-Xmx512m", "-XX:+UseParallelGC", "-cp", f"{jars}/*"]
         if not (self._folder / "log" / "meta.properties").exists():  # it is written last

@@ -1,4 +1,4 @@
-"""Accounts: made, changed, closed and looked at; who may act for them; their wallets.
+"""Accounts: made, changed, closed and looked at; who may act for them. Their wallets: streams/http/account_wallets.py.
 
 What a person may is decided where an account is changed (rater/accounts), from what stands there at that moment.
 """
@@ -16,27 +16,23 @@ from rater.accounts.closing import close as close_account
 from rater.accounts.model import Account, Step
 from rater.accounts.roles import ROLES, refusal, role_in
 from rater.errors import AccountError, WalletError
-from rater.geo.codes import is_currency
-from rater.wallet.store import WalletState
-from streams.engine import Parts
+from rater.payments.auto_refill import auto_refills
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.forms_accounts import (
     AccountChange,
     AccountOut,
     AccountsOut,
-    AccountWallet,
-    AccountWalletOut,
     NewAccount,
     OwnerForm,
     PaymentDetailsForm,
     RoleForm,
     RolesOut,
-    WalletNames,
     account_out,
 )
 from streams.http.paging import PageQuery, cursor_of, place_of
 from streams.http.problems import Problem, of_account, of_wallet
-from streams.http.wallets import SOURCE, find, shown
+from streams.http.wallets import SOURCE
+from streams.parts import Parts
 
 T = TypeVar("T")
 
@@ -52,24 +48,24 @@ async def create(call: Call[NewAccount]) -> AccountOut:
     """Make an account."""
     form = call.form
     if form.parent:
-        await _reach(call, form.parent, "parent")
+        await reach_account(call, form.parent, "parent")
     wanted = Account(
         call.tenant, form.account, form.kind, form.owner, form.currency, form.country, Step("", "", "", 0), form.parent,
         form.display_name, form.zone,
     )  # fmt: skip
-    step = step_of(_change_id(call), wanted, call.actor, call.desk.now_ms)
-    await _claim(call)
-    creation = _parts(call).accounts.create(msgspec.structs.replace(wanted, last=step), call.actor)
-    made, known = await _told(creation)
+    step = step_of(change_id_of(call), wanted, call.actor, call.desk.now_ms)
+    await claim(call)
+    creation = parts_of(call).accounts.create(msgspec.structs.replace(wanted, last=step), call.actor)
+    made, known = await told(creation)
     return account_out(made, repeated=known)
 
 
 async def page(call: Call[NoForm]) -> AccountsOut:
     """The accounts that the key reaches, and the person may see."""
-    accounts, limit = _parts(call).accounts, call.query.limit
+    accounts, limit = parts_of(call).accounts, call.query.limit
     organisation, after = call.query.organisation or call.key.account, place_of(call.query.cursor, str) or ""
     if organisation:
-        own = await _get(call, organisation)
+        own = await get_account(call, organisation)
         if own.kind == "company":
             return AccountsOut([account_out(own)] if not after else [], "")
     found: list[Account] = []
@@ -82,7 +78,7 @@ async def page(call: Call[NoForm]) -> AccountsOut:
 
 async def show(call: Call[NoForm]) -> AccountOut:
     """One account."""
-    return account_out(await _get(call, call.path["account"]))
+    return account_out(await get_account(call, call.path["account"]))
 
 
 async def change(call: Call[AccountChange]) -> AccountOut:
@@ -93,20 +89,20 @@ async def change(call: Call[AccountChange]) -> AccountOut:
 async def close(call: Call[NoForm]) -> AccountOut:
     """Close an account."""
     name = call.path["account"]
-    await _reach(call, name)
-    await _claim(call)
-    parts = _parts(call)
+    await reach_account(call, name)
+    await claim(call)
+    parts = parts_of(call)
     closing = close_account(
-        parts.accounts, parts.account_wallets, parts.store, call.tenant, name, call.actor,
-        change_id=_change_id(call), now_ms=call.desk.now_ms,
+        parts.accounts, parts.account_wallets, parts.store, auto_refills(parts.redis, parts.store), call.tenant, name,
+        call.actor, change_id=change_id_of(call), now_ms=call.desk.now_ms,
     )  # fmt: skip
-    closed, known = await _told(closing)
+    closed, known = await told(closing)
     return account_out(closed, repeated=known)
 
 
 async def payment_details(call: Call[PaymentDetailsForm]) -> AccountOut:
     """Say whether payment details are there; who would be billed does not say so by hand."""
-    await _reach(call, call.path["account"])
+    await reach_account(call, call.path["account"])
     if not call.actor.is_operator:
         raise Problem("not-allowed", "only the operator may say whether payment details are there", "account")
     return await _change(call, PaymentDetails(call.form.present))
@@ -114,8 +110,8 @@ async def payment_details(call: Call[PaymentDetailsForm]) -> AccountOut:
 
 async def roles(call: Call[NoForm]) -> RolesOut:
     """Who may act for an account."""
-    account = await _get(call, call.path["account"])
-    above = await _parts(call).accounts.get(call.tenant, account.parent) if account.parent else None
+    account = await get_account(call, call.path["account"])
+    above = await parts_of(call).accounts.get(call.tenant, account.parent) if account.parent else None
     people = {user: role for user in (account.owner, *account.roles) if (role := role_in(account, user))}
     return RolesOut(account.name, people, {above.owner: "owner", **above.roles} if above else {})
 
@@ -135,66 +131,28 @@ async def transfer(call: Call[OwnerForm]) -> AccountOut:
     return await _change(call, Transfer(call.form.owner))
 
 
-async def wallets(call: Call[NoForm]) -> WalletNames:
-    """The wallets of an account."""
-    account = await _get(call, call.path["account"])
-    after, limit = place_of(call.query.cursor, str) or "", call.query.limit
-    names = await _parts(call).account_wallets.page(call.tenant, account.name, after, limit + 1)
-    return WalletNames(names[:limit], cursor_of(names[limit - 1]) if len(names) > limit else "")
-
-
-async def open_wallet(call: Call[AccountWallet]) -> AccountWalletOut:
-    """Open a wallet for an account."""
-    name, form, parts = call.path["account"], call.form, _parts(call)
-    currency = form.currency if isinstance(form.currency, str) else ""
-    if currency and not is_currency(currency):
-        raise Problem("invalid", f"{currency} is no ISO 4217 code such as EUR", "currency")
-    await _reach(call, name)
-    await _claim(call)
-    opening = parts.account_wallets.open(
-        call.tenant, name, form.wallet, currency, call.actor, source=SOURCE, change_id=call.idempotency_key,
-        now_ms=call.desk.now_ms,
-    )  # fmt: skip
-    return _owned(call, name, *await _told(opening))
-
-
-async def claim_wallet(call: Call[NoForm]) -> AccountWalletOut:
-    """Say that a wallet which is there belongs to an account."""
-    name, wallet = call.path["account"], call.path["wallet"]
-    await _reach(call, name)
-    await find(call, wallet)
-    await _claim(call)
-    return _owned(call, name, *await _told(_parts(call).account_wallets.claim(call.tenant, name, wallet, call.actor)))
-
-
-def _owned(call: Call[Any], name: str, state: WalletState, known: bool) -> AccountWalletOut:
-    call.desk.reach.learn(call.tenant, state.wallet, name)
-    call.desk.engine.publisher.wake()
-    return AccountWalletOut(name, shown(state), known)
-
-
 async def _change(call: Call[Any], wanted: Change) -> AccountOut:
     name = call.path["account"]
-    await _reach(call, name)
-    await _claim(call)
-    changing = _parts(call).accounts.change(
-        call.tenant, name, wanted, call.actor, change_id=_change_id(call), now_ms=call.desk.now_ms
+    await reach_account(call, name)
+    await claim(call)
+    changing = parts_of(call).accounts.change(
+        call.tenant, name, wanted, call.actor, change_id=change_id_of(call), now_ms=call.desk.now_ms
     )
-    changed, known = await _told(changing)
+    changed, known = await told(changing)
     call.desk.reach.forget(call.tenant, name)
     return account_out(changed, repeated=known)
 
 
-async def _reach(call: Call[Any], name: str, field: str = "") -> None:
+async def reach_account(call: Call[Any], name: str, field: str = "") -> None:
     """Refuse an account that the key does not reach, as if it did not exist; roles are looked at by the command."""
     if not await call.desk.reach.covers(call.key, call.tenant, name):
         raise Problem("not-found", f"{call.tenant} has no account {name}", field)
 
 
-async def _get(call: Call[Any], name: str) -> Account:
+async def get_account(call: Call[Any], name: str) -> Account:
     """An account that the key reaches and the person may read."""
-    await _reach(call, name)
-    chain = await _parts(call).accounts.chain(call.tenant, name)
+    await reach_account(call, name)
+    chain = await parts_of(call).accounts.chain(call.tenant, name)
     if not chain:
         raise Problem("not-found", f"{call.tenant} has no account {name}")
     if call.actor.user and (refused := refusal(chain, call.actor, ROLES, f"read {name}")):
@@ -209,11 +167,13 @@ async def _may_read(call: Call[Any], account: Account) -> bool:
     return any(role_in(organisation, call.actor.user) for organisation in above)
 
 
-async def _claim(call: Call[Any]) -> None:
+async def claim(call: Call[Any]) -> None:
+    """Note what the call's Idempotency-Key is for; another call with it is refused."""
     await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, call.form)
 
 
-async def _told(command: Awaitable[T]) -> T:
+async def told(command: Awaitable[T]) -> T:
+    """What a command answers, its refusal as a problem."""
     try:
         return await command
     except AccountError as error:
@@ -222,11 +182,13 @@ async def _told(command: Awaitable[T]) -> T:
         raise of_wallet(error) from error
 
 
-def _change_id(call: Call[Any]) -> str:
+def change_id_of(call: Call[Any]) -> str:
+    """The id a change is made under once."""
     return f"{SOURCE}/{call.idempotency_key}"
 
 
-def _parts(call: Call[Any]) -> Parts:
+def parts_of(call: Call[Any]) -> Parts:
+    """Where accounts are kept."""
     return call.desk.engine.parts
 
 
@@ -271,17 +233,5 @@ ENDPOINTS = (
     Endpoint(
         method="PUT", path=f"{_ONE}/payment-details", handler=payment_details, scope="manage", keyed=True, roles=(),
         summary="Say whether payment details are there", form=PaymentDetailsForm, answer=AccountOut, problems=(404,),
-    ),
-    Endpoint(
-        method="GET", path=f"{_ONE}/wallets", handler=wallets, scope="read", query=PageQuery, problems=(404,),
-        summary="The wallets of an account, by name", answer=WalletNames,
-    ),
-    Endpoint(
-        method="POST", path=f"{_ONE}/wallets", handler=open_wallet, scope="manage", keyed=True, status=201,
-        summary="Open an empty wallet for an account", form=AccountWallet, answer=AccountWalletOut, problems=(404,),
-    ),
-    Endpoint(
-        method="PUT", path=f"{_ONE}/wallets/{{wallet}}", handler=claim_wallet, scope="manage", keyed=True, roles=(),
-        summary="Say that a wallet which is there belongs to an account", answer=AccountWalletOut, problems=(404,),
     ),
 )  # fmt: skip

@@ -19,7 +19,7 @@ from streams.http.wallets import find
 async def show(call: Call[NoForm]) -> AutoRefillOut:
     """What is set, and what has come of it."""
     wallet = await find(call, call.path["wallet"])
-    found = await call.desk.engine.payments.auto_refills.get(call.tenant, wallet.wallet)
+    found = await call.desk.engine.desks.payments.auto_refills.get(call.tenant, wallet.wallet)
     if found is None:
         raise Problem("not-found", f"{wallet.wallet} has no auto-refill; PUT one")
     return _shown(found)
@@ -28,7 +28,7 @@ async def show(call: Call[NoForm]) -> AutoRefillOut:
 async def put(call: Call[NewAutoRefill]) -> AutoRefillOut:
     """Set it, or set it anew: then declines are forgotten, and what is in flight stays so."""
     wallet = await find(call, call.path["wallet"])
-    refills = call.desk.engine.payments.auto_refills
+    refills = call.desk.engine.desks.payments.auto_refills
     known = await refills.get(call.tenant, wallet.wallet)
     account = await call.desk.reach.account_of(call.tenant, wallet.wallet)
     wanted = WalletAutoRefill(call.tenant, wallet.wallet, account, await _terms(call, wallet))

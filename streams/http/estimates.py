@@ -55,10 +55,10 @@ async def _whose(call: Call[EstimateForm]) -> Whose:
     if sum(map(bool, (form.account, form.wallet, form.sim))) != 1:
         raise Problem("invalid", "say whose usage: exactly one of account, wallet and sim", "account")
     if form.account:
-        await call.check_account(form.account, f"account {form.account}")
+        await call.check_account(form.account, f"account {form.account}", "account")
         return Whose(call.tenant, 0, 0, (form.account,))
     if form.wallet:
-        await find(call, form.wallet)
+        await find(call, form.wallet, "wallet")
         return Whose(call.tenant, 0, 0, wallet=form.wallet)
     return await _of_sim(call, await find_sim(call, form.sim))
 

@@ -78,6 +78,7 @@ class SubscriptionOut(msgspec.Struct):
     status: Status
     currency: str
     volume: int | None
+    #: The first usage that counts under this plan; after a change with which nothing waits for it, the change.
     first_usage: datetime | None
     remaining: list[UnitLeftOut]
     allowances: list[GrantOut]

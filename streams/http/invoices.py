@@ -25,7 +25,7 @@ _payment = msgspec.json.Decoder(Payment).decode
 
 async def invoices(call: Call[NoForm]) -> InvoiceList:
     """The invoices of a wallet, or of the key's account, or of the tenant."""
-    shelf, limit = call.desk.engine.invoices.shelf, call.query.limit
+    shelf, limit = call.desk.engine.desks.invoices.shelf, call.query.limit
     before = place_of(call.query.cursor, str) or ""
     if call.query.wallet:
         wallet = (await find(call, call.query.wallet, "wallet")).wallet
@@ -52,12 +52,12 @@ async def show(call: Call[NoForm]) -> InvoiceOut:
 
 async def pay(call: Call[NoForm]) -> InvoiceOut:
     """An invoice was paid: its wallet is credited, once."""
-    return await _decide(call, call.desk.engine.invoices.desk.pay, "say that an invoice was paid")
+    return await _decide(call, call.desk.engine.desks.invoices.desk.pay, "say that an invoice was paid")
 
 
 async def cancel(call: Call[NoForm]) -> InvoiceOut:
     """Call an invoice off; what it was over is on the next one."""
-    return await _decide(call, call.desk.engine.invoices.desk.cancel, "cancel an invoice")
+    return await _decide(call, call.desk.engine.desks.invoices.desk.cancel, "cancel an invoice")
 
 
 async def _decide(call: Call[NoForm], act: Callable[[Invoice], Awaitable[Invoice]], deed: str) -> InvoiceOut:
@@ -78,7 +78,7 @@ async def pay_by_card(call: Call[InvoicePaymentForm]) -> PaymentOut:
 
     Its name is written into the invoice before it is begun, so that there is one at a time.
     """
-    invoice, desk = await find_invoice(call), call.desk.engine.payments.desk
+    invoice, desk = await find_invoice(call), call.desk.engine.desks.payments.desk
     known = await desk.get(call.tenant, payment_id(call.tenant, SOURCE, call.idempotency_key))
     wanted = known or await _new_payment(call, invoice)
     plan, _ = await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, call.form, _encode(wanted))
@@ -90,12 +90,18 @@ async def pay_by_card(call: Call[InvoicePaymentForm]) -> PaymentOut:
 
 
 async def _bind(call: Call[InvoicePaymentForm], invoice: Invoice, payment: Payment) -> None:
-    """Let a payment be the invoice's, unless another may still arrive."""
-    engine, last = call.desk.engine, invoice.payment
-    other = await engine.payments.desk.get(call.tenant, last) if last not in ("", payment.id) else None
-    if other is not None and other.status in ("created", "pending"):
-        raise Problem("conflict", f"payment {other.id} of it is under way", "invoice")
-    if not await engine.invoices.desk.bind(invoice, payment.id, last):
+    """Let a payment be the invoice's, unless another has arrived or may still arrive.
+
+    Another that is bound and not begun may be about to be, by a request that is slow: it is forestalled.
+    """
+    desks, last = call.desk.engine.desks, invoice.payment
+    if last not in ("", payment.id):
+        other = await desks.payments.desk.forestall(msgspec.structs.replace(payment, id=last, means=Means()))
+        if other.status in ("created", "pending"):
+            raise Problem("conflict", f"payment {other.id} of it is under way", "invoice")
+        if other.status == "confirmed":  # the invoice is marked a moment later, by who hears of it
+            raise Problem("conflict", f"payment {other.id} has paid it", "invoice")
+    if not await desks.invoices.desk.bind(invoice, payment.id, last):
         raise Problem("conflict", f"{invoice.id} is being paid otherwise, or called off", "invoice")
 
 
@@ -103,7 +109,7 @@ async def _new_payment(call: Call[InvoicePaymentForm], invoice: Invoice) -> Paym
     """A payment that gives no balance: what arrives is credited as the invoice's (streams/invoices/follower.py)."""
     if invoice.status != "open" or invoice.confirmed_ms:
         raise Problem("conflict", f"{invoice.id} is not open any more", "invoice")
-    provider, wallet = call.desk.engine.payments.providers.get("card"), await find(call, invoice.wallet)
+    provider, wallet = call.desk.engine.desks.payments.providers.get("card"), await find(call, invoice.wallet)
     if provider is None:
         raise Problem("conflict", "nothing is paid by card here; see [payments] in the settings", "invoice")
     if (why := provider.refuses(invoice.total_nanos, invoice.currency)) is not None:
@@ -127,7 +133,7 @@ async def _new_payment(call: Call[InvoicePaymentForm], invoice: Invoice) -> Paym
 async def find_invoice(call: Call[Any]) -> Invoice:
     """The invoice in the path, if the key reaches its wallet."""
     name = call.path["invoice"]
-    found = await call.desk.engine.invoices.desk.get(call.tenant, name)
+    found = await call.desk.engine.desks.invoices.desk.get(call.tenant, name)
     if found is None or found.id != name:
         raise Problem("not-found", f"{call.tenant} has no invoice {name}")
     if call.is_bound:

@@ -83,7 +83,7 @@ async def show(call: Call[NoForm]) -> NumberOut:
 
 def book_of(call: Call[Any]) -> NumberBook:
     """The inventory."""
-    return call.desk.engine.numbers.book
+    return call.desk.engine.desks.numbers.book
 
 
 def _check_operator(call: Call[Any]) -> None:

@@ -41,11 +41,11 @@ class Priced(msgspec.Struct):
 async def quote_wallet(call: Call[PreviewForm]) -> OrderPreviewOut:
     """Add an order up that is for no SIM yet."""
     form = call.form
-    wallet = await find(call, form.wallet)
+    wallet = await find(call, form.wallet, "wallet")
     items = form.items or []
     plans = [plan_in_force(call, item.plan, f"/items/{index}/plan") for index, item in enumerate(items)]
     for index, plan in enumerate(plans):
-        check_currency(call, plan, wallet, f"/items/{index}/plan")
+        check_currency(call, plan, wallet.currency, f"/items/{index}/plan")
     priced = [_priced(call, form, index, plan) for index, plan in enumerate(plans)]
     percent = vat_percent(call, form.billing_country, plans[0].zone)
     available_nanos = wallet.balance_nanos - wallet.floor_nanos
@@ -60,11 +60,11 @@ async def quote_wallet(call: Call[PreviewForm]) -> OrderPreviewOut:
     return shown(wallet, form.billing_country, order, shown_lines, refusals)
 
 
-def check_currency(call: Call[Any], plan: Plan, wallet: WalletState, field: str) -> None:
-    """Refuse a plan that is not sold in the wallet's currency."""
+def check_currency(call: Call[Any], plan: Plan, kept_in: str, field: str) -> None:
+    """Refuse a plan that is not sold in the currency in which the wallet is kept."""
     currency = plan.currency or call.desk.engine.catalogue.tariff(plan.tariff).currency
-    if currency != wallet.currency:
-        raise Problem("conflict", f"it is sold in {currency}, the wallet is kept in {wallet.currency}", field)
+    if currency != kept_in:
+        raise Problem("conflict", f"it is sold in {currency}, the wallet is kept in {kept_in}", field)
 
 
 def vat_percent(call: Call[Any], country: str, zone: str) -> Fraction:

@@ -59,7 +59,9 @@ async def preview(call: Call[PreviewForm]) -> OrderPreviewOut:
 async def order(call: Call[NewOrder]) -> OrderOut:
     """Order, pay, and make it at once if that is possible."""
     _check_id(call)
-    known = await call.desk.engine.orders.desk.get(call.tenant, call.idempotency_key)
+    known = await call.desk.engine.desks.orders.desk.get(call.tenant, call.idempotency_key)
+    if known is not None:
+        await _check_reach(call, known)
     return await _start(call, known or await _new(call))
 
 
@@ -92,12 +94,10 @@ async def request_quote(call: Call[QuoteRequest]) -> OrderOut:
 async def show(call: Call[NoForm]) -> OrderOut:
     """One order."""
     name = call.path["order"]
-    found = await call.desk.engine.orders.desk.get(call.tenant, name)
+    found = await call.desk.engine.desks.orders.desk.get(call.tenant, name)
     if found is None or found.id != name:
         raise Problem("not-found", f"{call.tenant} has no order {name}")
-    if call.is_bound:
-        account = await call.desk.reach.account_of(call.tenant, found.wallet)
-        await call.check_account(account, f"order {name}")
+    await _check_reach(call, found)
     return _shown(found)
 
 
@@ -108,8 +108,15 @@ async def orders(call: Call[NoForm]) -> OrderList:
         raise Problem("invalid", "say whose orders", "sim")
     sim = await find_sim(call, query.sim)
     before = place_of(query.cursor, str) or ""
-    found, after = await call.desk.engine.orders.desk.page(call.tenant, sim.id, query.limit, before)
+    found, after = await call.desk.engine.desks.orders.desk.page(call.tenant, sim.id, query.limit, before)
     return OrderList([_shown(one) for one in found], cursor_of(after) if after else "")
+
+
+async def _check_reach(call: Call[Any], found: Order) -> None:
+    """Another account's order is told to nobody, also not to who repeats its request word for word."""
+    if call.is_bound:
+        account = await call.desk.reach.account_of(call.tenant, found.wallet)
+        await call.check_account(account, f"order {found.id}")
 
 
 async def _new(call: Call[NewOrder]) -> Order:
@@ -137,7 +144,7 @@ def _check_id(call: Call[Any]) -> None:
 
 async def _start(call: Call[Any], wanted: Order) -> OrderOut:
     """Take the order that the key was first used for."""
-    desk = call.desk.engine.orders.desk
+    desk = call.desk.engine.desks.orders.desk
     plan, _ = await call.desk.claims.claim(
         call.tenant, call.idempotency_key, call.subject, call.form, _encode(wanted)
     )  # fmt: skip

@@ -43,7 +43,7 @@ async def remove(call: Call[NoForm]) -> SavedMethods:
 
 
 async def _stored(call: Call[Any], wallet: WalletState) -> WalletMethods:
-    stored = await call.desk.engine.payments.methods.get(call.tenant, wallet.wallet)
+    stored = await call.desk.engine.desks.payments.methods.get(call.tenant, wallet.wallet)
     return stored or WalletMethods(call.tenant, wallet.wallet, version=0)
 
 
@@ -54,7 +54,7 @@ async def _change(
 
     `needs` is a method that has to be there, unless this very key has changed it before.
     """
-    documents, claims = call.desk.engine.payments.methods, call.desk.claims
+    documents, claims = call.desk.engine.desks.payments.methods, call.desk.claims
     version = str(found.version).encode()
     claimed, is_new = await claims.claim(call.tenant, call.idempotency_key, call.subject, call.form, version)
     if needs and is_new and not found.named(needs):
@@ -81,7 +81,7 @@ async def _tell_account(call: Call[Any], changed: WalletMethods) -> None:
     if account is None or account.closed:
         return
     wallets = await parts.account_wallets.page(tenant, name, "", _WALLETS_MAX)
-    every = await call.desk.engine.payments.methods.many(tenant, wallets)
+    every = await call.desk.engine.desks.payments.methods.many(tenant, wallets)
     is_there = any(found.methods for found in (changed, *every))
     if account.has_payment_details != is_there:
         change_id = f"payment-methods/{changed.wallet}/{changed.version}"

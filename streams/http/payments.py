@@ -27,7 +27,7 @@ async def payments(call: Call[NoForm]) -> PaymentList:
     elif call.is_bound:
         raise Problem("invalid", "say whose payments", "wallet")
     before = place_of(call.query.cursor, str) or ""
-    desk = call.desk.engine.payments.desk
+    desk = call.desk.engine.desks.payments.desk
     found, after = await desk.page(call.tenant, sort, name, call.query.limit, before)
     return PaymentList([shown(payment) for payment in found], cursor_of(after) if after else "")
 
@@ -39,12 +39,12 @@ async def payment(call: Call[NoForm]) -> PaymentOut:
 
 async def confirm(call: Call[NoForm]) -> PaymentOut:
     """An invoice was paid: the balance is given, if it was not before."""
-    return await _decide(call, call.desk.engine.payments.desk.confirm)
+    return await _decide(call, call.desk.engine.desks.payments.desk.confirm)
 
 
 async def cancel(call: Call[NoForm]) -> PaymentOut:
     """Give a payment up that is not decided; what was given at once is taken back."""
-    return await _decide(call, call.desk.engine.payments.desk.cancel)
+    return await _decide(call, call.desk.engine.desks.payments.desk.cancel)
 
 
 async def _decide(call: Call[NoForm], act: Any) -> PaymentOut:
@@ -62,7 +62,7 @@ async def _decide(call: Call[NoForm], act: Any) -> PaymentOut:
 
 async def _get(call: Call[NoForm]) -> Payment:
     name = call.path["payment"]
-    found = await call.desk.engine.payments.desk.get(call.tenant, name)
+    found = await call.desk.engine.desks.payments.desk.get(call.tenant, name)
     if found is None or found.id != name:
         raise Problem("not-found", f"{call.tenant} has no payment {name}")
     if call.is_bound:

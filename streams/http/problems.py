@@ -20,7 +20,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 KINDS: Final[dict[str, tuple[int, str]]] = {
     "malformed": (400, "The body is not JSON"),
     "no-key": (401, "An API key is needed"),
-    "not-allowed": (403, "This key may not do that"),
+    "not-allowed": (403, "You may not do that"),
     "not-found": (404, "There is no such thing"),
     "method": (405, "This method is not offered here"),
     "too-slow": (408, "The body did not arrive in time"),

@@ -39,7 +39,7 @@ async def offers(call: Call[NoForm]) -> RefillOffers:
 
 async def refill(call: Call[NewRefill]) -> PaymentOut:
     """Pay for a refill. The Idempotency-Key makes the payment's id, so a repeat finds the payment that was made."""
-    desk = call.desk.engine.payments.desk
+    desk = call.desk.engine.desks.payments.desk
     wallet = await find(call, call.path["wallet"])
     known = await desk.get(call.tenant, payment_id(call.tenant, SOURCE, call.idempotency_key))
     wanted = known or await _new(call, wallet)
@@ -103,7 +103,7 @@ async def chosen_offer(
 
 def _check_method(call: Call[Any], method: Method, offer: Refill, currency: str) -> None:
     """Refuse what no provider here can take."""
-    provider = call.desk.engine.payments.providers.get(method)
+    provider = call.desk.engine.desks.payments.providers.get(method)
     if provider is None:
         raise Problem("conflict", f"nothing is paid by {method} here; see [payments] in the settings", "method")
     if (why := provider.refuses(offer.price_nanos, currency)) is not None:
@@ -112,7 +112,7 @@ def _check_method(call: Call[Any], method: Method, offer: Refill, currency: str)
 
 async def saved_means(call: Call[Any], wallet: WalletState, name: str) -> Means:
     """The provider's references of a saved payment method, or of the default one."""
-    methods = await call.desk.engine.payments.methods.get(call.tenant, wallet.wallet)
+    methods = await call.desk.engine.desks.payments.methods.get(call.tenant, wallet.wallet)
     method = methods.named(name) if methods is not None else None
     if method is None:
         what = f"{wallet.wallet} has no saved payment method {name}".rstrip()
@@ -141,7 +141,7 @@ async def parent_of(call: Call[Any], wallet: WalletState, method: Method, named:
 
 
 async def _plans(call: Call[Any], wallet: WalletState, plan: str) -> list[Plan]:
-    every, now_ms = call.desk.engine.payments.offers, call.desk.now_ms
+    every, now_ms = call.desk.engine.desks.payments.offers, call.desk.now_ms
     if not plan:
         return await every.plans_of(wallet, now_ms)
     found = every.plan(plan, now_ms)

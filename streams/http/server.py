@@ -50,12 +50,12 @@ async def serve(settings: Settings) -> None:
     """Serve until stopped.
 
     Raises:
-        PartsError: the address is taken, or a part of the engine failed.
+        PartsError: an address is taken, or a part of the engine failed.
     """
     listening = _listen(settings)
     try:
+        serve_metrics(settings.metrics)
         async with open_engine(settings, kafka=settings.engine.mode == "distributed", hooks=True) as engine:
-            serve_metrics(settings.metrics)
             journal = Journal(settings.data / "http", fsync=settings.engine.durability != "process")
             try:
                 await _serve(engine, Flow(engine, journal), listening)

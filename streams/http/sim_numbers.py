@@ -97,7 +97,7 @@ async def _ordered(call: Call[NumberOrderForm], subject: Subject, number: str) -
         raise Problem("conflict", f"{number} is a number of {found.country}", "country")
     asked = NumberOrder(number, key, f"http/{key}", form.auto_pay, frozenset(form.capabilities))
     try:
-        return await call.desk.engine.numbers.orders.order(subject, asked)
+        return await call.desk.engine.desks.numbers.orders.order(subject, asked)
     except TakenError:
         raise
     except PlanError as error:

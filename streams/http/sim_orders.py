@@ -133,7 +133,7 @@ def _check_item(call: Call[Any], item: SimItem, wallet: WalletState) -> None:
     if not item.plan:
         raise Problem("invalid", "order a plan, or an add-on of the plan that the SIM has", "/item/plan")
     plan = plan_in_force(call, item.plan, "/item/plan")
-    check_currency(call, plan, wallet, "/item/plan")
+    check_currency(call, plan, wallet.currency, "/item/plan")
     if not plan.joining.quote_only:
         check_volume(plan, item.volume, "/item/volume")
 
@@ -144,7 +144,7 @@ async def _means(
 ) -> Means:  # fmt: skip
     """With what a provider is asked; what it cannot take, or would not be enough, is added to the refusals."""
     method = PROVIDERS[payment]
-    provider = call.desk.engine.payments.providers.get(method)
+    provider = call.desk.engine.desks.payments.providers.get(method)
     why = None
     if provider is None:
         why = f"nothing is paid by {method} here; see [payments] in the settings"

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from rater.directory import Assignment, Subscriber
-from rater.errors import WalletError
+from rater.errors import PlanError, UnknownPlanError, WalletError
 from schemas.checks import unix_ms
 from schemas.commands import WalletCommand
 from streams.http.endpoint import Call, Endpoint, NoForm
@@ -24,10 +24,10 @@ _assignment = msgspec.json.Decoder(Assignment).decode
 async def add(call: Call[NewSim]) -> Sim:
     """Make a SIM known; a repeat finds it there as this very key made it."""
     form, parts = call.form, call.desk.engine.parts
-    wallet = await find(call, form.wallet)
+    wallet = await find(call, form.wallet, "wallet")
     account = form.account or await call.desk.reach.account_of(call.tenant, form.wallet)
     if form.account:
-        await call.check_account(account, f"account {account}")
+        await call.check_account(account, f"account {account}", "account")
     _check_plan(call, form.plan, wallet.currency)
     zone = await _zone(call, account)
     assignment = Assignment(_from_ms(form.from_time, 0), form.wallet, account, form.plan, wallet.currency, zone)
@@ -60,11 +60,11 @@ async def move(call: Call[Move]) -> Sim:
     form, parts = call.form, call.desk.engine.parts
     found = await find_sim(call, call.path["sim"])
     last = found.assignments[-1]
-    wallet = await find(call, form.wallet or last.wallet)
+    wallet = await find(call, form.wallet or last.wallet, "wallet")
     present = await call.account_of(last)
     account, plan = form.account or present, form.plan or last.plan
     if account != present:
-        await call.check_account(account, f"account {account}")
+        await call.check_account(account, f"account {account}", "account")
     _check_plan(call, plan, wallet.currency)
     zone = last.zone if account == present else await _zone(call, account)
     from_ms = _from_ms(form.from_time, parts.clock_ms())
@@ -85,7 +85,7 @@ async def move(call: Call[Move]) -> Sim:
 
 async def _begin(call: Call[Any], sim: Subscriber) -> None:
     """Let the assigned plan begin now, if it has; after a crash before this it begins with the first usage."""
-    subscriptions, now_ms = call.desk.engine.subscriptions, call.desk.now_ms
+    subscriptions, now_ms = call.desk.engine.desks.subscriptions, call.desk.now_ms
     if sim.assignments[-1].from_ms <= now_ms:
         await subscriptions.begin(subscriptions.subject(sim, now_ms))
     call.desk.engine.publisher.wake()
@@ -148,12 +148,12 @@ def _from_ms(time: datetime | None, otherwise_ms: int) -> int:
 
 
 def _check_plan(call: Call[Any], plan: str, currency: str) -> None:
-    catalogue = call.desk.engine.catalogue
-    if plan not in catalogue.plans:
-        raise Problem("not-found", f"the catalogue has no plan {plan}; see /v1/plans", "plan")
-    version = catalogue.plan(plan, call.desk.now_ms)
-    if version is not None and catalogue.tariff(version.tariff).currency != currency:
-        raise Problem("conflict", f"its tariff is not in {currency}, the wallet's currency", "plan")
+    try:
+        call.desk.engine.catalogue.check_assignable(plan, currency, call.desk.now_ms)
+    except UnknownPlanError as error:
+        raise Problem("not-found", f"{error}; see /v1/plans", error.field) from error
+    except PlanError as error:
+        raise Problem("conflict", str(error), error.field) from error
 
 
 _SIM = "/v1/sims/{sim}"

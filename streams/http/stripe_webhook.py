@@ -40,7 +40,7 @@ def routes(desk: Desk, refusal: Callable[[Exception], Response]) -> list[Route]:
 
 async def _take(desk: Desk, request: Request) -> bool:
     """Whether it was about a payment of ours."""
-    payments = desk.engine.payments
+    payments = desk.engine.desks.payments
     provider = payments.providers.get("card")
     if provider is None:
         raise Problem("not-found", "nothing is paid by card here; see [payments] in the settings")

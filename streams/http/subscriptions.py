@@ -41,6 +41,7 @@ from streams.http.forms_subscriptions import (
     ChangePreviewOut,
     SubscriptionOut,
 )
+from streams.http.order_pricing import check_currency
 from streams.http.plans import check_volume, plan_in_force
 from streams.http.plans import shown as shown_plan
 from streams.http.problems import Problem, of_wallet
@@ -146,7 +147,7 @@ async def find(call: Call[Any]) -> Subject:
 def subject_of(call: Call[Any], subscriber: Subscriber) -> Subject:
     """The subscriber under the wallet that pays now."""
     try:
-        return call.desk.engine.subscriptions.subject(subscriber, call.desk.now_ms)
+        return call.desk.engine.desks.subscriptions.subject(subscriber, call.desk.now_ms)
     except WalletError as error:
         raise of_wallet(error) from error
 
@@ -167,6 +168,7 @@ async def asker(call: Call[Any], subject: Subject) -> tuple[Role, str, bool]:
 async def _previewer(call: Call[Any], subject: Subject) -> Callable[[Subscription, View], ChangePreview]:
     form, at_ms = call.form, subject.at_ms
     new = plan_in_force(call, form.plan, "plan")
+    check_currency(call, new, subject.assignment.currency, "plan")
     if not new.joining.quote_only:
         check_volume(new, form.volume, "volume")
     role, owner, has_details = await asker(call, subject)
@@ -187,7 +189,7 @@ def _check_refusals(found: ChangePreview) -> None:
 async def present(call: Call[Any], subject: Subject) -> tuple[Subscription, View]:
     """The subscription after all that was due by now."""
     try:
-        return await call.desk.engine.subscriptions.present(subject)
+        return await call.desk.engine.desks.subscriptions.present(subject)
     except PlanError as error:
         raise Problem("conflict", str(error), error.field) from error
     except WalletError as error:
@@ -198,7 +200,7 @@ async def _make(call: Call[Any], subject: Subject, wanted: Callable[[Subscriptio
     """Make a step once for its Idempotency-Key, and answer the subscription as it then stands."""
     await call.desk.claims.claim(call.tenant, call.idempotency_key, call.subject, call.form)
     try:
-        decision = await call.desk.engine.subscriptions.make(subject, wanted, f"http/{call.idempotency_key}")
+        decision = await call.desk.engine.desks.subscriptions.make(subject, wanted, f"http/{call.idempotency_key}")
     except PlanError as error:
         raise Problem("conflict", str(error), error.field) from error
     except WalletError as error:

@@ -32,7 +32,7 @@ async def find(call: Call[Any]) -> WebhookEndpoint:
 
 def hooks_of(call: Call[Any]) -> Webhooks:
     """The webhooks of this process."""
-    return call.desk.engine.webhooks
+    return call.desk.engine.desks.webhooks
 
 
 async def own_account(call: Call[Any], asked: str) -> str:

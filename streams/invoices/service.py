@@ -16,7 +16,7 @@ from streams.opening import open_source
 from streams.topics import NOTICES
 
 if TYPE_CHECKING:
-    from streams.engine import Parts
+    from streams.parts import Parts
 
 
 @dataclass

@@ -1,6 +1,6 @@
-"""The invoices in Redis: JSON, replaced only if it is still what was read.
+"""The invoices in Redis: a document each (rater/documents.py), and the lists that find them.
 
-    invoices:<tenant>:one:<id>             the invoice, or the mark of a period in which nothing was owed
+    invoice:<tenant>:<id>                  the invoice, or the mark of a period in which nothing was owed
     invoices:<tenant>:closings:<wallet>    "<epoch>.<n>/<id>": the wallet's closings, in the order of its changes
     invoices:<tenant>:covering:<wallet>    ids of those that may cover something of what the wallet owes
     invoices:<tenant>:all                  "<issued>/<id>": the tenant's invoices in order of time
@@ -12,20 +12,16 @@ An invoice stands in the lists before it is written, so a crash leaves names wit
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
-
+from rater.documents import Documents
 from rater.invoices.model import Invoice, Place
-from rater.wallet.keys import values_of
 from rater.wallet.store import WalletStore
 
 _BARE = "invoices:bare"
 #: Names read at a time.
 _PAGE = 100
-_decode = msgspec.json.Decoder(Invoice).decode
-_encode = msgspec.json.Encoder().encode
 
 
 class Shelf:
@@ -33,11 +29,11 @@ class Shelf:
 
     def __init__(self, redis: Any, store: WalletStore) -> None:
         self._redis = redis
-        self._store = store
-
-    async def get(self, tenant: str, invoice_id: str) -> Invoice | None:
-        """An invoice or a mark; None if there is none of this id."""
-        return _of(await self._redis.get(_one(tenant, invoice_id)), tenant)
+        self._documents = Documents(redis, store, "invoice", Invoice)
+        #: An invoice or a mark; None if there is none of this id.
+        self.get = self._documents.get
+        #: Replaces an invoice.
+        self.change = self._documents.change
 
     async def create(self, invoice: Invoice) -> Invoice:
         """Keep an invoice if there is none of its id; answers what stands."""
@@ -48,24 +44,8 @@ class Shelf:
             for listed in (_all(tenant), _all(tenant, invoice.account)):
                 await self._redis.zadd(listed, {f"{invoice.issued_ms:015d}/{name}": 0})
             await self._redis.sadd(_BARE, f"{tenant}/{name}")
-        if await self._store.replace(_one(tenant, name), b"", _encode(invoice)):
-            return invoice
-        stands = await self.get(tenant, name)
-        assert stands is not None, "invoices are never removed"
+        stands, _ = await self._documents.create(invoice, name)
         return stands
-
-    async def change(self, tenant: str, invoice_id: str, after: Callable[[Invoice], Invoice]) -> Invoice:
-        """Replace an invoice by what `after` makes of it, again for as long as others are quicker.
-
-        `after` answers the very invoice where nothing is to change.
-        """
-        while True:
-            raw = await self._redis.get(_one(tenant, invoice_id))
-            found = _of(raw, tenant)
-            assert found is not None, "only what was read is changed"
-            changed = after(found)
-            if changed is found or await self._store.replace(_one(tenant, invoice_id), raw, _encode(changed)):
-                return changed
 
     async def before(self, tenant: str, wallet: str, place: Place) -> Invoice | None:
         """The wallet's last closing before a place."""
@@ -76,8 +56,7 @@ class Shelf:
     async def covering(self, tenant: str, wallet: str) -> list[Invoice]:
         """The invoices of a wallet that may cover something: the open ones, and those paid since the last closing."""
         names = sorted(name.decode() for name in await self._redis.smembers(_covering(tenant, wallet)))
-        found = [_of(raw, tenant) for raw in await values_of(self._redis, [_one(tenant, name) for name in names])]
-        return [invoice for invoice in found if invoice is not None]
+        return await self._documents.many(tenant, names)
 
     async def uncover(self, invoice: Invoice) -> None:
         """An invoice that covers nothing at any closing to come."""
@@ -123,25 +102,13 @@ class Shelf:
     async def _listed(self, key: str, tenant: str, start: str) -> AsyncIterator[Invoice]:
         while entries := await self._redis.zrevrangebylex(key, start, "-", start=0, num=_PAGE):
             names = [entry.decode().partition("/")[2] for entry in entries]
-            for raw in await values_of(self._redis, [_one(tenant, name) for name in names]):
-                invoice = _of(raw, tenant)
-                if invoice is not None:
-                    yield invoice
+            for invoice in await self._documents.many(tenant, names):
+                yield invoice
             start = f"({entries[-1].decode()}"
-
-
-def _of(raw: bytes | None, tenant: str) -> Invoice | None:
-    """A name made up to look like another tenant's key finds nothing."""
-    found = _decode(raw) if raw is not None else None
-    return found if found is not None and found.tenant == tenant else None
 
 
 def _entry(place: Place, invoice_id: str) -> str:
     return f"{place.epoch:010d}.{place.n:016d}/{invoice_id}"
-
-
-def _one(tenant: str, invoice_id: str) -> str:
-    return f"invoices:{tenant}:one:{invoice_id}"
 
 
 def _closings(tenant: str, wallet: str) -> str:

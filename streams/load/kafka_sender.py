@@ -14,6 +14,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from rater.errors import PartsError
+from rater.settings import KafkaSettings
+from streams.brokers import client_options
 from streams.kafka import BATCH_BYTES, create_topics
 from streams.load.traffic import Page
 
@@ -27,10 +29,10 @@ class KafkaSender:
 
     batch = 0
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self._bootstrap, self._topic = bootstrap, topic
+    def __init__(self, kafka: KafkaSettings, topic: str) -> None:
+        self._kafka, self._topic = kafka, topic
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap, enable_idempotence=True, acks="all", max_batch_size=BATCH_BYTES
+            **client_options(kafka), enable_idempotence=True, acks="all", max_batch_size=BATCH_BYTES
         )
         self._partitions: list[int] = []
         self.failed: Counter[str] = Counter()
@@ -42,11 +44,11 @@ class KafkaSender:
             PartsError: no broker answers.
         """
         try:
-            await create_topics(self._bootstrap, [self._topic], partitions)
+            await create_topics(self._kafka, [self._topic], partitions)
             await self._producer.start()
         except KafkaConnectionError as error:
             await self._producer.stop()
-            raise PartsError(f"Kafka does not answer at {self._bootstrap}: {error}") from error
+            raise PartsError(f"Kafka does not answer at {self._kafka.bootstrap}: {error}") from error
         self._partitions = sorted(await self._producer.partitions_for(self._topic))
         return self
 

@@ -72,9 +72,13 @@ class Listing:
                 temporary.replace(self._place_path)
 
     def close(self) -> None:
-        """The run is at its end: forget it, so that another one looks anew."""
-        self._path.unlink(missing_ok=True)
+        """The run is at its end: forget it, so that another one looks anew.
+
+        The place first: one that outlived its listing would be taken for that of the next run, which would skip people.
+        A listing without a place is gone through again, which finds done what was done.
+        """
         self._place_path.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
 
 
 async def on_plan(

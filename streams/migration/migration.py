@@ -5,13 +5,16 @@ made, and who comes later finds the change planned or done. Terms that say "at t
 for then. Who cannot be moved is told with the reasons and left alone; from `migrate_from` on the catalogue moves those
 too, by itself.
 
+Each is moved at the time at which its turn comes: a run takes hours, and who began a new period meanwhile is not moved
+back into the one before, whose fee would be charged beside the new one's.
+
 A dry run reads only. It goes by what stands, and so not by what is due and not done yet.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -22,6 +25,7 @@ from rater.directory import Directory
 from rater.errors import PlanError, WalletError
 from rater.money import format_nanos
 from rater.pipeline.stepper import Subject
+from rater.plans.account import Refusal
 from rater.plans.change import ChangePreview, Left, preview_change
 from rater.plans.credits import credits_of
 from rater.plans.life import Subscription, View, account_of, change, schedule
@@ -73,7 +77,7 @@ class Migration:
 
     def __init__(
         self, directory: Directory, accounts: Accounts, wallets: AccountWallets, subscriptions: Subscriptions,
-        old: str, new: Plan, now_ms: int,
+        old: str, new: Plan, clock_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         self._directory = directory
         self._accounts = accounts
@@ -81,7 +85,7 @@ class Migration:
         self._subscriptions = subscriptions
         self._old = old
         self._new = new
-        self._now_ms = now_ms
+        self._clock_ms = clock_ms
 
     async def preview(
         self, page: Iterable[tuple[str, str]], books: Books | None = None, months: int = 0
@@ -114,7 +118,8 @@ class Migration:
             async with turns:
                 if name not in found:
                     return Row(*name, "", "", "gone", self._old, self._new.name)
-                return await self._move(*found[name])
+                subject, subscription = found[name]
+                return await self._move(msgspec.structs.replace(subject, at_ms=self._clock_ms()), subscription)
 
         return list(await asyncio.gather(*map(one, dict.fromkeys(wanted))))
 
@@ -138,9 +143,9 @@ class Migration:
             self._fill(row, made, present, view)
             if made.refusals:
                 raise PlanError("plan", made.refusals[0].detail)
-            if made.when_ms > self._now_ms:
+            if made.when_ms > subject.at_ms:
                 row.state = "planned"
-                return schedule(present, made, self._now_ms, view, cause)
+                return schedule(present, made, subject.at_ms, view, cause)
             row.state = "changed"
             return change(present, made, view, cause)
 
@@ -156,7 +161,7 @@ class Migration:
 
     async def _standing(self, page: Iterable[tuple[str, str]]) -> list[tuple[Subject, Subscription | None, View]]:
         found = await self._directory.many(page)
-        return await standing_on(self._subscriptions, found, self._old, self._now_ms)
+        return await standing_on(self._subscriptions, found, self._old, self._clock_ms())
 
     async def _row(self, subject: Subject) -> Row:
         who, assignment = subject.subscriber, subject.assignment
@@ -171,10 +176,18 @@ class Migration:
         owner, has_details = (account.owner, account.has_payment_details) if account is not None else ("", False)
 
         def previewed(subscription: Subscription, view: View) -> ChangePreview:
-            asks = account_of(subscription, view, "owner", owner, has_details, at_ms=self._now_ms)
-            return preview_change(asks, self._new, self._now_ms)
+            asks = account_of(subscription, view, "owner", owner, has_details, at_ms=subject.at_ms)
+            found = preview_change(asks, self._new, subject.at_ms)
+            return msgspec.structs.replace(found, refusals=(*found.refusals, *self._other_currency(subject)))
 
         return previewed
+
+    def _other_currency(self, subject: Subject) -> Iterator[Refusal]:
+        """A fee is never taken from a wallet that is kept in another currency."""
+        sold_in, kept_in = self._subscriptions.catalogue.tariff(self._new.tariff).currency, subject.assignment.currency
+        if sold_in != kept_in:
+            detail = f"plan {self._new.name} is sold in {sold_in}, wallet {subject.wallet.name} is kept in {kept_in}"
+            yield Refusal("other_currency", detail)
 
     def _fill(self, row: Row, found: ChangePreview, subscription: Subscription, view: View) -> None:
         row.when_ms, row.currency = found.when_ms, found.new.currency
@@ -186,7 +199,7 @@ class Migration:
         who = subject.subscriber
         whose = Whose(who.tenant, 0, 0, subscriber=who.id)
         try:
-            found = await past_cost(books, whose, self._new, None, months=months, now_ms=self._now_ms)
+            found = await past_cost(books, whose, self._new, None, months=months, now_ms=subject.at_ms)
         except TooMuchUsageError:
             return ""
         return format_nanos(found.mean_nanos(1))

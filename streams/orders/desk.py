@@ -25,6 +25,7 @@ from typing import Any, Final
 import msgspec
 
 from rater.directory import Directory
+from rater.documents import Documents
 from rater.errors import PlanError, WalletError
 from rater.money import format_nanos
 from rater.orders.entries import GIVEN_UP, giving_up, is_made, quote_requested, told_of_failure
@@ -37,7 +38,6 @@ from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Decision, Stale
 from rater.wallet.store import WalletStore
 from streams.payments.desk import LOOK_MAX_MS, LOOK_MIN_MS, PaymentDesk
-from streams.payments.documents import Documents
 from streams.payments.due import PAGE, Due, each
 
 log = logging.getLogger(__name__)

@@ -20,9 +20,11 @@ from typing import Any, Final
 
 import msgspec
 
+from rater.documents import Documents
 from rater.money import NANOS
 from rater.payments.auto_refill import (
     WalletAutoRefill,
+    auto_refills,
     due,
     ended,
     entry_of,
@@ -38,7 +40,6 @@ from rater.payments.model import Means, Payment
 from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore
 from streams.payments.desk import LOOK_MAX_MS, LOOK_MIN_MS, PaymentDesk
-from streams.payments.documents import Documents
 from streams.payments.due import PAGE, Due, each
 from streams.payments.offers import Offers
 
@@ -60,7 +61,7 @@ class AutoRefills:
         self._methods = methods
         self._clock_ms = clock_ms
         self._wake = wake
-        self._documents = Documents(redis, store, "auto-refill", WalletAutoRefill)
+        self._documents = auto_refills(redis, store)
         self._due = Due(redis, DUE)
         desk.ended = self._payment_ended
 
@@ -163,8 +164,8 @@ class AutoRefills:
             waited_ms = now_ms - found.request.at_ms
             return now_ms + min(max(waited_ms, LOOK_MIN_MS), LOOK_MAX_MS)
         offered = self._offers.offer(found.terms.plan, found.terms.offer, now_ms)
-        if offered is None:
-            return None
+        if offered is None:  # a request was in flight until now: the next look says that there is no offer any more
+            return None if found.state.is_off or not found.terms.enabled else now_ms
         decision = due(found, offered[1], await self._available_nanos(found), now_ms)
         return now_ms if decision.asks else decision.retry_ms
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
+from rater.documents import Documents
 from rater.errors import RaterError
 from rater.payments.entries import entry_of
 from rater.payments.machine import marked, reported
@@ -30,7 +31,6 @@ from rater.plans.model import Method
 from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore
 from schemas.fates import Reason
-from streams.payments.documents import Documents
 from streams.payments.due import PAGE, Due, each
 from streams.payments.listing import Listing, Sort, payment_of
 from streams.payments.provider import NoAnswerError, Provider, ProviderEvent
@@ -86,6 +86,15 @@ class PaymentDesk:
         token = await self._due.put(_name(payment), self._clock_ms() + LOOK_MIN_MS)
         stored, is_new = await self._documents.create(payment, payment.id)
         return await self._go_on(stored, token, is_new=is_new), is_new
+
+    async def forestall(self, payment: Payment) -> Payment:
+        """Let a payment that was never written down not be made later either; answers the one of its id as it stands.
+
+        Who is about to start it, and is slow, finds it cancelled.
+        """
+        never = msgspec.structs.replace(payment, status="cancelled", reason="never_begun", changed_ms=self._clock_ms())
+        stands, _ = await self._documents.create(never, payment.id)
+        return stands
 
     async def take(self, event: ProviderEvent) -> Payment | None:
         """Act on a provider's webhook; None if it is about no payment of ours.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from rater.catalogue import Catalogue
 from rater.directory import Directory
+from rater.documents import Documents
 from rater.payments.methods import WalletMethods
 from rater.plans.model import Method
 from rater.settings import Settings
@@ -18,7 +19,6 @@ from streams.following import follow_notices
 from streams.patience import patiently
 from streams.payments.auto_refills import AutoRefills
 from streams.payments.desk import PaymentDesk
-from streams.payments.documents import Documents
 from streams.payments.due import watch
 from streams.payments.invoice import InvoiceProvider
 from streams.payments.offers import Offers

@@ -57,6 +57,9 @@ _INTENT_EVENTS = (
     "payment_intent.canceled",
 )
 _DISPUTE_EVENTS = ("charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated")
+#: Of a dispute's status: the bank only asks. No money has moved, and when the question is closed none is reinstated; if
+#: it becomes a chargeback, that the funds were withdrawn is told.
+_INQUIRY = "warning"
 
 
 class StripeProvider:
@@ -135,6 +138,8 @@ class StripeProvider:
         if sort != "charge.refunded" and sort not in _DISPUTE_EVENTS:
             return None
         if not isinstance(found.payment_intent, str):
+            return None
+        if sort == "charge.dispute.created" and found.status.startswith(_INQUIRY):
             return None
         intent = await self._retrieved(found.payment_intent)
         if sort == "charge.refunded":

@@ -27,6 +27,8 @@ _CLOUD: Final = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 URL_MAX: Final = 2000
+#: Whoever tries webhooks on their own machine meets these two refusals first.
+_LIFTED: Final = " (for trials, RATER_WEBHOOKS_ALLOW_PRIVATE=true allows http and private addresses)"
 #: Names looked up at once.
 THREADS: Final = 32
 #: Of a host name; an address in brackets is IPv6.
@@ -63,7 +65,7 @@ def wrong_with(url: str, *, allow_private: bool) -> str:
     if len(url) > URL_MAX or not url.isascii() or not url.isprintable() or " " in url:
         return f"has at most {URL_MAX} visible ASCII characters"
     if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
-        return "must begin with https://"
+        return "must begin with https://" + ("" if allow_private else _LIFTED)
     if "@" in parts.netloc or "#" in url:
         return "takes no user, password or fragment"
     host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc
@@ -75,7 +77,7 @@ def wrong_with(url: str, *, allow_private: bool) -> str:
         public = is_public(host.strip("[]"))
     except ValueError:
         public = not (host.lower().rstrip(".") == "localhost" or host.lower().rstrip(".").endswith(".localhost"))
-    return "" if public else "must be a public address"
+    return "" if public else f"must be a public address{_LIFTED}"
 
 
 class _CheckedResolver(AbstractResolver):

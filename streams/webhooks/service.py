@@ -24,7 +24,7 @@ from streams.webhooks.sender import Sender
 from streams.webhooks.shelf import Shelf
 
 if TYPE_CHECKING:
-    from streams.engine import Parts
+    from streams.parts import Parts
 
 #: Their own places in the topics.
 GROUP, RULES_GROUP = "webhooks", "rules"

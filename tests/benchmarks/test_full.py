@@ -33,9 +33,9 @@ from benchmarks.sizes import SIZES
 from rater.errors import PartsError
 from rater.settings import Settings
 from streams.embedded.parts import EmbeddedParts
-from streams.engine import Parts, open_parts
 from streams.load import Fleet
 from streams.load.fleet import Terms
+from streams.parts import Parts, open_parts
 
 STAGES = ["wallets-50", "stream-50", "wallets-200", "stream-200", "soak"]
 TERMS = Terms()

@@ -13,6 +13,7 @@ import pytest
 
 from rater.errors import SettingError
 from rater.settings import CONFIG, IntakeSettings, Settings, load_settings
+from rater.wallet.member import COUNTER_DAYS
 
 SHIPPED = CONFIG / "rater.toml"
 SECTIONS = {field.name: field.type for field in msgspec.structs.fields(Settings)}
@@ -55,14 +56,14 @@ def test_a_variable_goes_before_the_file(tmp_path: Path) -> None:
         {
             "RATER_REDIS_URL": "redis://environment:6379/0",
             "RATER_REDIS_CLUSTER": "true",
-            "RATER_INTAKE_TOO_OLD_DAYS": "400",
+            "RATER_INTAKE_TOO_OLD_DAYS": "40",
             "RATER_CLICKHOUSE_WRITER": "False",
             "RATER_INTAKE_CLOCK": "2026-11-01T01:00:00+01:00",
             "HOME": "/",
         },
     )
     assert (settings.redis.url, settings.redis.cluster) == ("redis://environment:6379/0", True)
-    assert (settings.intake.batch_events, settings.intake.too_old_days) == (10, 400)
+    assert (settings.intake.batch_events, settings.intake.too_old_days) == (10, 40)
     assert settings.clickhouse.writer is False
     assert settings.intake.clock == datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -77,6 +78,7 @@ def test_a_variable_goes_before_the_file(tmp_path: Path) -> None:
         ("[engine]\nshards = 0\n", ["engine.shards", ">= 1"]),
         ('[engine]\nmode = "cloud"\n', ["engine.mode", "cloud"]),
         ("[intake]\nbatch_events = 4001\n", ["intake.batch_events", "4000"]),
+        ("[intake]\ntoo_old_days = 94\n", ["intake.too_old_days", "93"]),
         ('[intake]\nclock = "2026-11-01T00:00:00"\n', ["intake.clock", "timezone"]),
         ("[metrics]\nport = 65536\n", ["metrics.port", "65535"]),
         ('[redis]\ncluster = "perhaps"\n', ["redis.cluster"]),
@@ -139,3 +141,10 @@ def test_intakes_clock_can_be_held() -> None:
 def test_intakes_clock_is_the_time_of_day_unless_held() -> None:
     before_ms = time.time_ns() // 1_000_000
     assert before_ms <= Settings().clock()() <= time.time_ns() // 1_000_000
+
+
+def test_the_counters_of_the_latest_usage_are_still_kept(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("[intake]\ntoo_old_days = 93\n")
+    longest_cycle = 31
+    assert longest_cycle + load_settings(file, {}).intake.too_old_days < COUNTER_DAYS

@@ -20,8 +20,8 @@ from schemas.fates import Fate
 from schemas.sample import CLOCK
 from streams.clickhouse.writer import Writer
 from streams.crew import Crew
-from streams.engine import Parts, open_parts
 from streams.file_door import FileDoor
+from streams.parts import Parts, open_parts
 from streams.publisher import Publisher
 from streams.spool import SpoolSink, SpoolSource
 from streams.topics import DEAD_LETTERS, LIFECYCLE, PARKED, RATED, REFUSED

@@ -19,7 +19,8 @@ from rater.settings import Settings
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from streams.commands import CommandDesk
-from streams.engine import Engine, Parts
+from streams.engine import Engine
+from streams.parts import Parts
 from streams.publisher import Publisher
 from streams.spool import SpoolSink, SpoolSource
 from streams.topics import DEAD_LETTERS, records_of

@@ -20,8 +20,8 @@ from rater.money import parse_nanos
 from rater.settings import EngineSettings, IntakeSettings, KafkaSettings, MetricsSettings, Settings
 from rater.wallet.load import SimForm, WalletForm, load_wallets
 from streams.embedded.kafka import KafkaServer
-from streams.engine import Parts, open_parts
 from streams.opening import create_topics_of
+from streams.parts import Parts, open_parts
 from streams.topics import ALL
 from streams.worker_process import environment, offsets
 

@@ -52,7 +52,7 @@ async def bench(redis: Any) -> Bench:
 
 @contextlib.asynccontextmanager
 async def worker(settings: Settings, bench: Bench) -> AsyncIterator[Intake]:
-    sink = KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix)
+    sink = KafkaSink(settings.kafka, settings.kafka.prefix)
     await sink.start()
     intake = Intake(settings, await bench.pipeline(), sink, lambda: NOW_MS)
     await intake.start()
@@ -127,11 +127,11 @@ async def test_a_record_as_large_as_the_broker_takes_is_dead_lettered_whole(sett
 async def test_a_reader_that_lost_its_place_in_the_group_goes_on(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sink = KafkaSink(settings.kafka.bootstrap, settings.kafka.prefix)
+    sink = KafkaSink(settings.kafka, settings.kafka.prefix)
     await sink.start()
     await sink.publish({RATED: [(b"key", b"1")]})
     await sink.close()
-    source = KafkaSource(settings.kafka.bootstrap, settings.kafka.prefix, settings.kafka.group, [RATED])
+    source = KafkaSource(settings.kafka, settings.kafka.prefix, settings.kafka.group, [RATED])
     await source.start()
     while not (first := await source.read(10, 1)):
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from rater.errors import PartsError
 from rater.pipeline.tally import Tally
 from rater.settings import MetricsSettings
 from rater.wallet.store import WalletStore
@@ -139,6 +141,13 @@ def test_the_endpoint_is_open_to_others_if_set_so() -> None:
     metrics.serve(MetricsSettings(port=port, host="0.0.0.0"))
     with urllib.request.urlopen(f"http://127.0.0.2:{port}/metrics", timeout=10) as answer:
         assert b"rater_events_in_total" in answer.read()
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_it_and_the_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PartsError, match=rf"^metrics: cannot listen on 127.0.0.1:{port} \(.*RATER_METRICS_PORT"):
+            metrics.serve(MetricsSettings(port=port))
 
 
 def test_port_0_opens_nothing() -> None:

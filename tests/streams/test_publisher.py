@@ -82,6 +82,28 @@ async def test_a_wallet_with_a_thousand_sims_is_worked_off_in_pages_wallet_first
     assert await wallets.outbox.waiting() == {}
 
 
+async def test_a_command_beside_an_engine_returns_once_its_news_is_out(wallets: Wallets, tmp_path: Path) -> None:
+    """Else what is asked next, such as a wallet's history, would not know of it."""
+    engine, command = (publisher_of(wallets, SpoolSink(tmp_path)) for _ in range(2))
+    async with Crew(engine.run()):
+        while len(engine.leased) < SHARDS:
+            await asyncio.sleep(0.01)
+        await wallets.opened("1", "sim")
+        await wallets.decide(usage("1", subscriber="sim"))
+        await command.drain_with_others(60)
+        assert [event["subscriber"] for event in records(tmp_path, LIFECYCLE)][:1] == [""]
+        assert await wallets.outbox.ends() == {}
+
+
+async def test_a_command_takes_over_from_an_engine_that_was_killed(wallets: Wallets, tmp_path: Path) -> None:
+    for shard in range(SHARDS):
+        assert await Outbox(wallets.redis, wallets.store).lease(shard, 0.3)
+    await wallets.opened("1", "sim")
+    await wallets.decide(usage("1", subscriber="sim"))
+    await publisher_of(wallets, SpoolSink(tmp_path)).drain_with_others(60)
+    assert [event["subscriber"] for event in records(tmp_path, LIFECYCLE)] == ["", "sim"]
+
+
 async def test_between_two_pages_of_one_wallet_another_wallets_news_goes_out(wallets: Wallets, tmp_path: Path) -> None:
     """The first of a thousand SIMs do not hold back the suspend of somebody else in the same shard."""
     shard = wallets.store.shard_of("t", "w")

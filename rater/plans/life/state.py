@@ -99,7 +99,7 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
     n: int = 0
     #: The choice on the plan's scale.
     volume: int | None = None
-    #: The first usage that counts under this plan.
+    #: The first usage that counts under this plan; after a change with which nothing waits for it, the change.
     first_usage_ms: int | None = None
     #: Where its billing periods are counted from; None while they have not begun.
     anchor_ms: int | None = None

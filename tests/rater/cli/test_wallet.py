@@ -39,6 +39,14 @@ def test_a_wallet_from_creation_to_its_floor(rater: Rater) -> None:
     assert (shown["balance"], shown["floor"], shown["holds"]) == ("7.50", "-100.00", [])
 
 
+def test_a_sim_is_not_made_known_or_moved_with_a_plan_that_is_not_there(rater: Rater) -> None:
+    assert rater("sim add --tenant t s2 --wallet acme --plan nope").exit_code == 1
+    assert "sim: t has no SIM s2" in rater("sim show --tenant t s2").output
+    assert rater("sim add --tenant t s2 --wallet acme --plan payg-eur").exit_code == 0
+    assert "Error: plan: the catalogue has no plan nope" in rater("sim move --tenant t s2 --plan nope").output
+    assert len(orjson.loads(rater("sim show --tenant t s2").output)["assignments"]) == 1
+
+
 def test_a_sim_is_added_moved_and_shown(rater: Rater) -> None:
     assert rater("sim add --tenant t s1 --wallet acme --plan payg-eur --iccid 8900").exit_code == 0
     assert "pays from other" in rater("sim move --tenant t s1 --wallet other --from 2026-01-01T00:00:00Z").output
@@ -60,7 +68,9 @@ def test_a_sim_is_added_moved_and_shown(rater: Rater) -> None:
         ("wallet hold --tenant t acme fraud --sim nobody", "subscriber: nobody"),
         ("sim add --tenant t s9 --wallet nowhere --plan p", "wallet: t has no wallet nowhere"),
         ("sim move --tenant t nobody --wallet acme", "sim: t has no SIM nobody"),
-        ("sim add --tenant t s9 --wallet acme --plan p --from yesterday", "from: "),
+        ("sim add --tenant t s9 --wallet acme --plan nope", "plan: the catalogue has no plan nope"),
+        ("sim add --tenant t s9 --wallet acme --plan payg-usd", "plan: its tariff is not in EUR"),
+        ("sim add --tenant t s9 --wallet acme --plan payg-eur --from yesterday", "from: "),
         ("sim show --tenant t nobody", "sim: t has no SIM nobody"),
     ],
 )

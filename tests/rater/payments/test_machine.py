@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rater.payments.machine import given_nanos, marked, owed_nanos, planned_nanos, reported
-from rater.payments.model import Disputed, Payment, ProviderAnswer, Refunded, Report
+from rater.payments.model import Disputed, Payment, ProviderAnswer, Purpose, Refunded, Report
 from tests.rater.payments.building import NOW_MS, nanos, payment
 
 PENDING = ProviderAnswer("pending", "pi_1")
@@ -138,3 +138,12 @@ def test_over_any_reports_the_entries_come_to_what_is_owed(history: Sequence[Rep
     ids = [entry.id for entry in found.planned]
     assert len(set(ids)) == len(ids)
     assert [entry.id for entry in found.planned if entry.kind == "credit"][:1] in ([], ["pay_1"])
+
+
+def test_what_went_back_of_an_invoices_payment_is_owed_again() -> None:
+    """The invoice's own entry credits what was paid, so the payment takes only what the payer has back."""
+    paid = after(PAID, of=payment(amount="49", balance="0", purpose=Purpose("invoice", "w-1")))
+    assert plan(paid) == [("pay_1/1", "note", 0)]
+    found = after(refund("20"), refund("20"), dispute("49"), of=paid)
+    assert plan(found)[1:] == [("pay_1/2", "force", nanos("20")), ("pay_1/3", "force", nanos("29"))]
+    assert planned_nanos(after(dispute("0"), of=found)) == -nanos("20")

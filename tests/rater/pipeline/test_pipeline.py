@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from rater.directory import Assignment, Directory, Subscriber
-from rater.errors import CatalogueError, WalletError
+from rater.errors import CatalogueError, PartsError, WalletError
 from rater.money import parse_nanos
 from rater.pipeline.batch import Door
 from rater.pipeline.settle import Outputs
@@ -400,6 +400,28 @@ async def test_ids_that_redis_forgets_while_a_batch_is_recalled_are_found_in_cli
     outputs = await worker.process(bench.batch(usage("2", **(late if asked_for == "a late event" else {})), usage("1")))
     assert fates(outputs) == [(Fate.RATED, Reason.NONE), (Fate.DUPLICATE, Reason.NONE)]
     assert await bench.balance_nanos("w") == parse_nanos("8.00")
+
+
+async def test_a_late_event_is_parked_while_clickhouse_is_away_and_nothing_behind_it_waits(bench: Bench) -> None:
+    await bench.wallet("w", "1.00", "sim-1")
+    await drop_ids(bench.store, NOW_MS - 60 * 86_400_000)
+    await bench.store.refresh()
+    is_away = True
+
+    async def old_ids(tenant: str, ids: Any) -> dict[tuple[str, str], str]:
+        if is_away:
+            raise PartsError("nobody at home")
+        return {}
+
+    pipeline = await bench.pipeline(old_ids=old_ids)
+    late = usage("late", start_time="2026-08-31T10:00:00Z", end_time="2026-08-31T10:00:00Z")
+    outputs = await pipeline.process(bench.batch(late, usage("next")))
+    assert fates(outputs) == [(Fate.PARKED, Reason.LEDGER_AWAY), (Fate.RATED, Reason.NONE)]
+    assert "nobody at home" in outputs.verdicts[0].detail
+    assert await bench.balance_nanos("w") == 0, "it is suspended by what came behind"
+    await bench.top_up("w", "1.00", "refill")
+    is_away = False
+    assert fates(await pipeline.process(bench.batch(late))) == [(Fate.RATED, Reason.NONE)], "it burnt no id"
 
 
 async def test_a_late_event_that_comes_again_is_a_redelivery_even_if_clickhouse_has_it(bench: Bench) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.clickhouse import queries
-from streams.clickhouse.ids import TEXT_BYTES_MAX, lookup_ids
-from streams.clickhouse.server import ClickHouse
+from streams.clickhouse.ids import TEXT_BYTES_MAX, OldIds, lookup_ids
+from streams.clickhouse.server import AwayError, ChdbClickHouse, ClickHouse
 from streams.clickhouse.tables import TABLES
 from streams.clickhouse.writer import Writer
 from streams.topics import DEAD_LETTERS, JOURNAL, LIFECYCLE, PARKED, RATED, REFUSED, TopicRecord
@@ -64,9 +67,9 @@ async def test_months_apart_and_merged_by_the_engine_a_record_is_still_read_once
     records = [rated(f"e{number}", start_ms=START_MS - number * month_ms) for number in range(3)]
     for _ in range(3):
         await write(clickhouse, *(message(RATED, record) for record in records))
-    assert await queries.rated_records_count(clickhouse) == 3
+    assert await queries.rated_counts(clickhouse) == (3, 3)
     await clickhouse.execute("OPTIMIZE TABLE rated_records FINAL")
-    assert await queries.rated_records_count(clickhouse) == 3
+    assert await queries.rated_counts(clickhouse) == (3, 3)
 
 
 async def test_every_kind_of_record_delivered_twice_is_read_once(clickhouse: ClickHouse) -> None:
@@ -175,3 +178,20 @@ async def test_more_ids_than_one_query_holds_are_looked_up(clickhouse: ClickHous
     await write(clickhouse, *(message(RATED, rated(event_id)) for event_id in ids[::2]))
     found = await lookup_ids(clickhouse, "acme", [("emnify", event_id) for event_id in ids])
     assert sorted(event_id for _, event_id in found) == ids[::2]
+
+
+async def test_a_clickhouse_that_does_not_answer_is_waited_for_once_and_not_asked_for_a_while(tmp_path: Path) -> None:
+    asked = 0
+
+    async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.read()
+
+    async with await asyncio.start_unix_server(say_nothing, str(tmp_path / "s")):
+        old_ids = OldIds(ChdbClickHouse(tmp_path / "s"), patience_s=0.1)
+        with pytest.raises(AwayError, match=r"within 0\.1 s"):
+            await old_ids("acme", [("emnify", "1")])
+        with pytest.raises(AwayError, match="a moment ago"):
+            await old_ids("acme", [("emnify", "1")])
+    assert asked == 1

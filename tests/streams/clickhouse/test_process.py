@@ -20,8 +20,9 @@ from prometheus_client import REGISTRY
 
 from rater.settings import ClickHouseSettings, EngineSettings, KafkaSettings, MetricsSettings, Settings
 from streams.clickhouse import supervisor
+from streams.clickhouse.ledger import open_clickhouse
 from streams.clickhouse.process import Order, decode_order, encode_order
-from streams.clickhouse.server import ChdbClickHouse, ClickHouse, open_clickhouse
+from streams.clickhouse.server import ChdbClickHouse, ClickHouse
 from streams.clickhouse.supervisor import WriterProcess
 from streams.clickhouse.written import Written
 from streams.crew import Crew
@@ -242,13 +243,20 @@ async def test_alone_it_follows_kafka_and_any_worker_sees_how_far_it_is(
         settings,
         engine=EngineSettings(mode="distributed"),
         clickhouse=ClickHouseSettings(url=url, writer=False),
-        kafka=KafkaSettings(kafka.bootstrap, "alone", "alone-commands", "alone", "alone.", 3),
+        kafka=KafkaSettings(
+            bootstrap=kafka.bootstrap,
+            usage_topic="alone",
+            commands_topic="alone-commands",
+            group="alone",
+            prefix="alone.",
+            partitions=3,
+        ),
     )
     await create_topics_of(settings)
-    sink = KafkaSink(kafka.bootstrap, "alone.")
+    sink = KafkaSink(settings.kafka, "alone.")
     await sink.start()
     group = f"alone-{WRITER_GROUP}"
-    cursor = KafkaCursor(kafka.bootstrap, "alone.", group)
+    cursor = KafkaCursor(settings.kafka, "alone.", group)
     await cursor.start()
     now_ms = 1
     written = Written(cursor, lambda: now_ms)

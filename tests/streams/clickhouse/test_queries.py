@@ -48,6 +48,8 @@ async def test_an_event_counts_once_under_its_fate_and_reason(clickhouse: ClickH
         ("refused", "region_blocked"): 1,
         ("parked", "no_rate"): 1,
     }
+    assert await queries.rated_counts(clickhouse) == (1, 2), "an event in two parts"
+    assert await queries.parked_count(clickhouse) == 1, "one was parked twice, the other was decided"
 
 
 async def test_a_parked_event_is_resolved_once_it_is_decided(clickhouse: ClickHouse) -> None:

@@ -12,7 +12,8 @@ from prometheus_client import REGISTRY
 
 from streams.clickhouse import queries
 from streams.clickhouse.blocks import Block
-from streams.clickhouse.server import AwayError, ClickHouse, open_clickhouse
+from streams.clickhouse.ledger import open_clickhouse
+from streams.clickhouse.server import AwayError, ClickHouse
 from streams.clickhouse.writer import Writer
 from streams.clickhouse.written import Written
 from streams.spool import SpoolCursor, SpoolSink, SpoolSource

@@ -9,20 +9,21 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from rater.errors import PartsError
+from rater.settings import KafkaSettings
 from streams.embedded.kafka import KafkaServer, java_command
 from streams.kafka import create_topics
 
 
 async def test_a_message_is_read_back(kafka: KafkaServer) -> None:
     topic = f"t-{uuid.uuid4().hex}"
-    await create_topics(kafka.bootstrap, [topic], 2)
+    await create_topics(KafkaSettings(kafka.bootstrap), [topic], 2)
     await produce(kafka, topic, b"one")
     assert await consume(kafka, topic) == [b"one"]
 
 
 async def test_what_was_acknowledged_survives_a_kill(kafka: KafkaServer) -> None:
     topic = f"t-{uuid.uuid4().hex}"
-    await create_topics(kafka.bootstrap, [topic], 1)
+    await create_topics(KafkaSettings(kafka.bootstrap), [topic], 1)
     await produce(kafka, topic, b"before")
     before = kafka.bootstrap
     kafka.kill()
@@ -44,7 +45,7 @@ def test_a_folder_whose_cluster_id_would_begin_with_a_dash_starts_too(tmp_path: 
 @pytest.mark.slow
 async def test_a_folder_that_was_moved_or_restored_elsewhere_starts_with_what_it_held(tmp_path: Path) -> None:
     with KafkaServer(tmp_path / "before") as kafka:
-        await create_topics(kafka.bootstrap, ["kept"], 1)
+        await create_topics(KafkaSettings(kafka.bootstrap), ["kept"], 1)
         await produce(kafka, "kept", b"one")
     (tmp_path / "before").rename(tmp_path / "after")
     with KafkaServer(tmp_path / "after") as kafka:
@@ -53,9 +54,9 @@ async def test_a_folder_that_was_moved_or_restored_elsewhere_starts_with_what_it
 
 async def test_making_topics_again_changes_nothing(kafka: KafkaServer) -> None:
     topic = f"t-{uuid.uuid4().hex}"
-    await create_topics(kafka.bootstrap, [topic], 1)
+    await create_topics(KafkaSettings(kafka.bootstrap), [topic], 1)
     await produce(kafka, topic, b"kept")
-    await create_topics(kafka.bootstrap, [topic], 1)
+    await create_topics(KafkaSettings(kafka.bootstrap), [topic], 1)
     assert await consume(kafka, topic) == [b"kept"]
 
 

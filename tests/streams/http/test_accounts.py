@@ -142,7 +142,7 @@ def test_a_reader_reads_and_a_manager_manages_at_every_endpoint(tree: Client) ->
         assert client.get("/v1/sims/sim-north").ok()["status"] == "active"
         assert client.get("/v1/wallets/south").problem(403, "not-allowed").startswith("only the owner (carol)")
     sim = {"sim": "new", "wallet": "north", "plan": "payg"}
-    erin.post("/v1/sims", sim, "e").problem(403, "not-allowed")
+    erin.post("/v1/sims", sim, "e").problem(403, "not-allowed", "wallet")
     bob.post("/v1/sims", sim, "b").ok(201)
     erin.post("/v1/usage", event("1", sim="sim-north")).problem(403, "not-allowed")
     bob.post("/v1/usage", event("1", sim="sim-north")).ok()

@@ -7,44 +7,22 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from streams.embedded.ports import free_ports
 from streams.http.problems import KINDS
+from tests.pages import ROOT, blocks, checkout, environment, play
 from tests.streams.http.served import Client, Served
-from tests.test_readme import environment
 
-ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs" / "http.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-ANSWERS = [
-    line for block in re.findall(r"^```json\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL) for line in block.splitlines()
-]
+(COMMANDS,) = blocks(TEXT)
+ANSWERS = [line for block in blocks(TEXT, "json") for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What the commands under "Trying it" print, a line each."""
-    folder = tmp_path_factory.mktemp("docs")
-    (port,) = free_ports(1)
-    variables = environment(folder / "data") | {"RATER_HTTP_PORT": str(port), "RATER_METRICS_PORT": "0"}
-    serve, commands = BLOCKS
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(["bash", "-c", f"exec {serve}"], cwd=folder, env=variables, stdout=log, stderr=log)
-        try:
-            wait = f"until curl -sf http://127.0.0.1:{port}/readyz >ready; do sleep 0.1; done\n"
-            script = wait + commands.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
-            done = subprocess.run(
-                ["bash", "-e", "-o", "pipefail", "-c", script], cwd=folder, env=variables, check=False,
-                capture_output=True, text=True, timeout=120,
-            )  # fmt: skip
-        finally:
-            server.terminate()
-            server.wait(60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()
+    return play(COMMANDS, checkout(tmp_path_factory.mktemp("docs")))
 
 
 @pytest.mark.slow
@@ -57,7 +35,7 @@ def test_each_command_answers_as_told(said: list[str]) -> None:
     assert held["holds"] == ["parent"]
     assert repeat == refill | {"repeated": True}
     assert (shown["balance"], shown["status"]) == ("20.00", "active")
-    assert history["next"] == ""
+    assert [entry["amount"] for entry in history["entries"]] == ["20.00", "-1.00", "0.00", "1.00"]
 
 
 def test_the_problem_that_is_shown_is_what_comes(api: Client) -> None:

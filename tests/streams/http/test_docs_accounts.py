@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from rater.cli import main
-from streams.embedded.ports import free_ports
-from tests.test_readme import environment
+from tests.pages import ROOT, blocks, checkout, play
 
-TEXT = (Path(__file__).parents[3] / "docs" / "accounts.md").read_text()
-SERVE, COMMANDS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-(REFUSAL,) = re.findall(r"^```json\n(.*?)\n```", TEXT, re.MULTILINE | re.DOTALL)
+TEXT = (ROOT / "docs" / "accounts.md").read_text()
+(COMMANDS,) = blocks(TEXT)
+(REFUSAL,) = (block.strip() for block in blocks(TEXT, "json"))
 
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What the commands under "Trying it" print, a line each."""
-    folder = tmp_path_factory.mktemp("docs")
-    (port,) = free_ports(1)
-    variables = environment(folder / "data") | {"RATER_HTTP_PORT": str(port), "RATER_METRICS_PORT": "0"}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(["bash", "-c", f"exec {SERVE}"], cwd=folder, env=variables, stdout=log, stderr=log)
-        try:
-            wait = f"until curl -sf http://127.0.0.1:{port}/readyz >ready; do sleep 0.1; done\n"
-            script = wait + COMMANDS.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
-            done = subprocess.run(
-                ["bash", "-e", "-o", "pipefail", "-c", script], cwd=folder, env=variables, check=False,
-                capture_output=True, text=True, timeout=120,
-            )  # fmt: skip
-        finally:
-            server.terminate()
-            server.wait(60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()
+    return play(COMMANDS, checkout(tmp_path_factory.mktemp("docs")))
 
 
 @pytest.mark.slow

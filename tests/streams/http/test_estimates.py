@@ -110,7 +110,7 @@ def test_what_the_plan_has_no_price_for_is_named(acme: Client) -> None:
         ({"plan": "moon"}, 404, "not-found", "plan"),
         ({"plan": "credits-email"}, 422, "invalid", "volume"),
         ({"volume": 0}, 422, "invalid", "volume"),
-        ({"wallet": "none"}, 404, "not-found", ""),
+        ({"wallet": "none"}, 404, "not-found", "wallet"),
         ({"wallet": "", "account": "none"}, 404, "not-found", "account"),
         ({"wallet": "", "sim": "none"}, 404, "not-found", ""),
         ({"wallet": ""}, 422, "invalid", "account"),
@@ -127,10 +127,10 @@ def test_what_is_wrong_is_named(buyer: Client, form: dict[str, Any], status: int
 
 def test_another_tenants_usage_and_another_accounts_are_not_there(shop: Served, acme: Client, tenant: str) -> None:
     stranger, other = shop.key(f"{tenant}-b"), shop.key(tenant, "read", account="other")
-    for whose, field in (({"wallet": "acme"}, ""), ({"account": "acme"}, "account"), ({"sim": "sim-1"}, "")):
+    for whose, field in (({"wallet": "acme"}, "wallet"), ({"account": "acme"}, "account"), ({"sim": "sim-1"}, "")):
         form = {"plan": "quota-2019"} | whose
         stranger.post("/v1/estimates", form).problem(404, "not-found", field)
         stranger.post(f"/v1/estimates?tenant={tenant}", form).problem(403, "not-allowed", "tenant")
-        other.post("/v1/estimates", form).problem(404, "not-found")
+        other.post("/v1/estimates", form).problem(404, "not-found", field)
     own = shop.key(tenant, "read", account="acme").post("/v1/estimates", {"plan": "quota-2019", "account": "acme"})
     assert own.ok()["sims"] == 2

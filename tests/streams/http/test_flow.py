@@ -20,12 +20,13 @@ from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
 from streams.crew import Crew
-from streams.engine import Engine, Parts
+from streams.engine import Engine
 from streams.http import flow as flow_module
 from streams.http.flow import DOOR, Flow
 from streams.http.journal import Journal
 from streams.http.problems import Problem
 from streams.metrics import CHARGED, EVENTS
+from streams.parts import Parts
 from streams.publisher import Publisher
 from streams.spool import SpoolSink
 from tests.rater.pipeline.conftest import NOW_MS, Bench, message

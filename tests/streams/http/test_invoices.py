@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -133,3 +134,44 @@ def test_one_payment_of_an_invoice_is_under_way_at_a_time(client: Client, stripe
     assert said == f"payment {first['payment']} of it is under way"
     client.post(f"/v1/payments/{first['payment']}/cancel", None, "stop").ok()
     client.post(f"/v1/invoices/{invoice}/payments", present, "r-3").ok(201)
+
+
+def test_an_invoice_that_a_payment_has_paid_is_not_charged_again_before_it_is_marked(
+    client: Client, stripe: StripeServer
+) -> None:
+    """The mark comes a moment after the money: a second request between them finds the payment of the first."""
+    card = {"customer": "cus_1", "payment_method": "pm_ok", "label": "Visa 4242"}
+    for number in range(3):
+        wallet = f"acme-{number}"
+        invoice = owed(client, wallet, 100)["invoice"]
+        client.call("PUT", f"/v1/wallets/{wallet}/payment-methods/visa", card, Idempotency_Key=f"save-{wallet}").ok()
+        before = len(stripe.paid)
+        client.post(f"/v1/invoices/{invoice}/payments", {}, f"{wallet}-1").ok(201)
+        client.post(f"/v1/invoices/{invoice}/payments", {}, f"{wallet}-2").problem(409, "conflict", "invoice")
+        assert len(stripe.paid) == before + 1
+
+
+def test_requests_at_once_to_pay_an_invoice_charge_it_once(client: Client, stripe: StripeServer) -> None:
+    card = {"customer": "cus_1", "payment_method": "pm_ok", "label": "Visa 4242"}
+    for number in range(3):
+        wallet = f"acme-{number}"
+        invoice = owed(client, wallet, 100)["invoice"]
+        client.call("PUT", f"/v1/wallets/{wallet}/payment-methods/visa", card, Idempotency_Key=f"save-{wallet}").ok()
+        before = len(stripe.paid)
+
+        def pay(
+            key: int, path: str = f"/v1/invoices/{invoice}/payments", wallet: str = wallet
+        ) -> int:  # each has a connection of its own
+            return client.post(path, {}, f"{wallet}-{key}").status
+
+        with ThreadPoolExecutor(8) as threads:
+            statuses = list(threads.map(pay, range(8)))
+        assert set(statuses) <= {201, 409}
+        assert len(stripe.paid) <= before + 1
+        for _ in range(200):
+            if client.get(f"/v1/invoices/{invoice}").ok()["status"] == "paid":
+                break
+            again = client.post(f"/v1/invoices/{invoice}/payments", {}, f"{wallet}-again")
+            assert again.status in (201, 409)
+            time.sleep(0.05)
+        assert (client.balance(wallet), len(stripe.paid)) == ("0.00", before + 1)

@@ -175,7 +175,7 @@ def test_a_key_of_an_account_reaches_its_own(served: Served, owner: Client, tena
     assert company.get("/v1/sims/sim-1").ok()["status"] == "active"
     company.post("/v1/sims", {"sim": "sim-2", "wallet": "theirs", "plan": "payg"}, "k").ok(201)
     other = {"sim": "sim-3", "wallet": "theirs", "plan": "payg", "account": "else"}
-    company.post("/v1/sims", other, "k2").problem(404, "not-found")
+    company.post("/v1/sims", other, "k2").problem(404, "not-found", "account")
     company.post("/v1/wallets", {"wallet": "else", "currency": "EUR"}, "k3").problem(403, "not-allowed", "wallet")
 
 

@@ -102,7 +102,7 @@ def test_what_is_sold_by_quote_or_not_offered_is_refused(buyer: Client) -> None:
 @pytest.mark.parametrize(
     ("form", "status", "kind", "field"),
     [
-        ({"wallet": "none"}, 404, "not-found", ""),
+        ({"wallet": "none"}, 404, "not-found", "wallet"),
         ({"wallet": ""}, 422, "invalid", "wallet"),
         ({"sim": "s"}, 422, "invalid", "wallet"),
         ({"items": []}, 422, "invalid", "items"),
@@ -139,7 +139,7 @@ def test_another_tenants_wallet_and_another_accounts_are_not_there(shop: Served,
     open_wallet(buyer, "100.00")
     form = {"wallet": "acme", "items": [EMAIL], "billing_country": "DE"}
     stranger = shop.key(f"{tenant}-b")
-    stranger.post("/v1/orders/preview", form).problem(404, "not-found")
+    stranger.post("/v1/orders/preview", form).problem(404, "not-found", "wallet")
     stranger.post(f"/v1/orders/preview?tenant={tenant}", form).problem(403, "not-allowed", "tenant")
-    shop.key(tenant, "read", account="other").post("/v1/orders/preview", form).problem(404, "not-found")
+    shop.key(tenant, "read", account="other").post("/v1/orders/preview", form).problem(404, "not-found", "wallet")
     shop.key(tenant, "ingest").post("/v1/orders/preview", form).problem(403, "not-allowed", "Authorization")

@@ -304,6 +304,22 @@ def test_setting_auto_refill_again_with_an_old_key_changes_nothing(client: Clien
     assert (old["threshold"], old["repeated"], old["status"]) == ("7.00", True, "disabled")
 
 
+def test_an_account_is_not_closed_while_its_wallet_is_refilled_by_itself(client: Client) -> None:
+    """It would be charged later, when a back-off or a cap is over."""
+    account = {"account": "acme", "kind": "organisation", "owner": "alice", "currency": "EUR", "country": "DE"}
+    client.post("/v1/accounts", account, "make").ok(201)
+    put(client, method="invoice").ok()
+    wait_for(lambda: client.get("/v1/wallets/acme/auto-refill").ok()["status"] == "in_flight")
+    said = client.call("DELETE", "/v1/accounts/acme", None, Idempotency_Key="c-1").problem(409, "conflict", "account")
+    assert said == "wallet acme of acme is refilled by itself; disable its auto-refill first"
+    put(client, "a-2", method="invoice", enabled=False).ok()
+    client.call("DELETE", "/v1/accounts/acme", None, Idempotency_Key="c-2").problem(409, "conflict", "account")
+    asked = client.get("/v1/wallets/acme/auto-refill").ok()["payment"]
+    client.post(f"/v1/payments/{asked}/cancel", None, "stop").ok()
+    wait_for(lambda: client.get("/v1/wallets/acme/auto-refill").ok()["status"] == "disabled")
+    assert client.call("DELETE", "/v1/accounts/acme", None, Idempotency_Key="c-3").ok()["closed"]
+
+
 @pytest.mark.parametrize(
     ("form", "status", "kind", "field"),
     [

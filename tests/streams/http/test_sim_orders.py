@@ -152,3 +152,14 @@ def test_who_may_order_the_plan_says(shop: Served, tenant: str, buyer: Client) -
     stranger = shop.key(tenant, "admin", account="other")
     stranger.get("/v1/orders/o-2").problem(404, "not-found")
     stranger.get("/v1/orders?sim=s").problem(404, "not-found")
+    stranger.post("/v1/orders", form(), "o-2").problem(404, "not-found")  # not even as a repeat, word for word
+
+
+def test_a_plan_in_another_currency_is_neither_ordered_nor_changed_to(sender: Client) -> None:
+    """Its fee would be taken from the wallet as if it were in the wallet's own."""
+    sender.post("/v1/orders", form({"plan": "minutes-pro"}), "o").problem(409, "conflict", "/item/plan")
+    change = {"plan": "minutes-pro"}
+    sender.post("/v1/subscriptions/s/change/preview", change).problem(409, "conflict", "plan")
+    said = sender.post("/v1/subscriptions/s/change", change, "c").problem(409, "conflict", "plan")
+    assert said == "it is sold in USD, the wallet is kept in EUR"
+    assert sender.balance("acme") == "100.00"

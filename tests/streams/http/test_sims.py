@@ -54,7 +54,7 @@ def test_an_identifier_names_one_sim(api: Client) -> None:
 @pytest.mark.parametrize(
     ("changes", "status", "kind", "field"),
     [
-        ({"wallet": "nobody"}, 404, "not-found", ""),
+        ({"wallet": "nobody"}, 404, "not-found", "wallet"),
         ({"plan": "nothing"}, 404, "not-found", "plan"),
         ({"iccid": "123"}, 422, "invalid", "iccid"),
         ({"msisdn": "0049"}, 422, "invalid", "msisdn"),
@@ -99,6 +99,7 @@ def test_a_move_to_another_wallet_is_not_made_ahead_of_time(api: Client) -> None
     ahead = api.post("/v1/sims/sim-1/moves", {"wallet": "b", "from": "2026-12-01T00:00:00Z"}, "k")
     assert "when it is due" in ahead.problem(409, "conflict", "from")
     api.post("/v1/sims/nobody/moves", {"wallet": "b"}, "k2").problem(404, "not-found")
+    api.post("/v1/sims/sim-1/moves", {"wallet": "nobody"}, "k3").problem(404, "not-found", "wallet")
 
 
 def test_a_hold_of_one_sim_that_is_repeated_after_it_moved_holds_nothing_again(api: Client) -> None:

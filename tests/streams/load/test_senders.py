@@ -17,6 +17,7 @@ from aiohttp.test_utils import TestServer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rater.errors import PartsError, SettingError
+from rater.settings import KafkaSettings
 from streams.embedded.kafka import KafkaServer
 from streams.file_door import read_records
 from streams.load import Fleet, Recipe, Traffic
@@ -56,7 +57,7 @@ def test_a_file_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Path,
 async def test_each_sim_s_events_are_in_one_partition_in_order(kafka: KafkaServer) -> None:
     """Nothing lost, nothing twice, and a repeat behind what it repeats."""
     topic = f"load-{uuid.uuid4().hex}"
-    sender = await KafkaSender(kafka.bootstrap, topic).start(3)
+    sender = await KafkaSender(KafkaSettings(kafka.bootstrap), topic).start(3)
     report = await offer(Traffic(RECIPE), sender, Pace(50_000, EVENTS))
     assert (report.offered, report.failed) == (EVENTS, Counter())
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap)
@@ -82,7 +83,7 @@ async def test_each_sim_s_events_are_in_one_partition_in_order(kafka: KafkaServe
 
 async def test_a_broker_that_is_not_there_is_a_sentence() -> None:
     with pytest.raises(PartsError, match=r"Kafka does not answer at 127\.0\.0\.1:1:"):
-        await KafkaSender("127.0.0.1:1", "usage").start(1)
+        await KafkaSender(KafkaSettings("127.0.0.1:1"), "usage").start(1)
 
 
 class Api:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rater.accounts.book import Accounts
 from rater.accounts.wallets import AccountWallets
 from rater.catalogue import Catalogue
 from rater.directory import Directory
+from rater.money import parse_nanos
 from rater.pipeline.live import read_subscription
 from rater.plans.life import Subscription
 from rater.subscriptions import Subscriptions
@@ -34,7 +36,7 @@ versions:
     tariff: test-eur
     recurring_fee: "{fee}"
     allowances: [{{name: minutes, quantity: 10 min}}]
-    leaving: {{when: {when}}}
+    leaving: {{when: {when}, refund: {refund}}}
     joining: {{payment_details: {details}}}
 """
 SIMS = [f"sim-{number}" for number in range(7)]
@@ -45,15 +47,24 @@ class Moved(Planned):
     """Subscribers of "old", and runs that move them to another plan."""
 
     when = "at-once"
+    refund = "none"
+    now_ms = NOW_MS
+
+    def clock_ms(self) -> int:
+        return self.now_ms
 
     def catalogue(self) -> Catalogue:
         plans = {
-            "old": PLANS.format(name="old", fee="5.00", when=self.when, details="false"),
-            "new": PLANS.format(name="new", fee="3.00", when="at-once", details="false"),
-            "strict": PLANS.format(name="strict", fee="3.00", when="at-once", details="true"),
+            "old": PLANS.format(name="old", fee="5.00", when=self.when, refund=self.refund, details="false"),
+            "new": PLANS.format(name="new", fee="3.00", when="at-once", refund="none", details="false"),
+            "strict": PLANS.format(name="strict", fee="3.00", when="at-once", refund="none", details="true"),
         }
+        dollars = PLANS.format(name="dollars", fee="3.00", when="at-once", refund="none", details="false")
+        plans["dollars"] = dollars.replace("EUR", "USD").replace("test-eur", "test-usd")
         files = {f"plans/{name}.yaml": text for name, text in plans.items()}
-        return Catalogue({"tariffs/test.yaml": TARIFF.format(price="1.00"), "plans/payg.yaml": PLAN} | files)
+        tariff = TARIFF.format(price="1.00")
+        files["tariffs/usd.yaml"] = tariff.replace("EUR", "USD").replace("test-eur", "test-usd")
+        return Catalogue({"tariffs/test.yaml": tariff, "plans/payg.yaml": PLAN} | files)
 
     async def begun(self) -> None:
         await self.planned("1000", "old", *SIMS, from_ms=NOW_MS)
@@ -73,7 +84,8 @@ class Moved(Planned):
         new = catalogue.plan(to, NOW_MS)
         assert new is not None
         wallets = AccountWallets(redis, store, accounts)
-        return Migration(directory, accounts, wallets, subscriptions, "old", new, NOW_MS), directory, subscriptions
+        made = Migration(directory, accounts, wallets, subscriptions, "old", new, self.clock_ms)
+        return made, directory, subscriptions
 
     async def whole(self, folder: Path, to: str = "new", redis: Any = None) -> list[Row]:
         """A run from its start, or on from where one was cut short, to its end."""
@@ -132,6 +144,14 @@ async def test_who_cannot_be_moved_is_named_and_left_alone(moved: Moved, tmp_pat
     assert (await moved.subscription("sim-1")).plan == "old"
 
 
+async def test_nobody_is_moved_to_a_plan_in_another_currency(moved: Moved, tmp_path: Path) -> None:
+    await moved.begun()
+    before = await moved.balance_nanos("w")
+    rows = {row.subscriber: row for row in await moved.whole(tmp_path, "dollars")}
+    assert rows["sim-1"].refusals == ["plan dollars is sold in USD, wallet w is kept in EUR"]
+    assert ((await moved.subscription("sim-1")).plan, await moved.balance_nanos("w")) == ("old", before)
+
+
 async def test_terms_that_wait_for_the_months_end_plan_the_change(moved: Moved, tmp_path: Path) -> None:
     moved.when = "month-end"
     await moved.begun()
@@ -156,6 +176,47 @@ async def test_a_run_that_dies_goes_on_and_each_is_moved_once(
     await moved.whole(tmp_path)
     assert {(await moved.subscription(sim)).plan for sim in SIMS[1:]} == {"new"}
     assert before - await moved.balance_nanos("w") == 6 * 3_000_000_000
+
+
+async def test_a_run_that_dies_as_it_is_forgotten_leaves_no_place_to_the_next(
+    moved: Moved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run dies on its first page; the one that goes on with it begins at the first of the list."""
+    await moved.begun()
+
+    def unlink(path: Path, **_: bool) -> None:  # one of the two, then death
+        os.unlink(path)
+        monkeypatch.setattr(Path, "unlink", die)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched, suppress(Crash):
+        patched.setattr(Path, "unlink", unlink)
+        await moved.whole(tmp_path, "strict")  # nobody is moved
+    assert len(list(tmp_path.iterdir())) == 1
+    _, directory, subscriptions = moved.run()
+    await Listing(tmp_path, "run").open(directory, subscriptions, "old", "", NOW_MS)
+    assert states(await moved.whole(tmp_path)) == {"sim-0": "not_begun"} | dict.fromkeys(SIMS[1:], "changed")
+
+
+async def test_who_began_a_period_while_the_run_went_on_is_moved_within_it(moved: Moved) -> None:
+    """A run that began before midnight, on the 1st: what was paid for December is given back, not November's rest."""
+    moved.refund = "days-after"
+    await moved.begun()
+    moved.now_ms = DECEMBER_MS - 60_000
+    migration, directory, subscriptions = moved.run()
+    moved.now_ms = DECEMBER_MS + 60_000
+    found = await directory.get("t", "sim-1")
+    assert found is not None
+    before = await moved.balance_nanos("w")
+    await subscriptions.present(subscriptions.subject(found, moved.now_ms))
+    (row,) = await migration.carry_out([("t", "sim-1")])
+    assert (row.state, row.when_ms, row.fee) == ("changed", moved.now_ms, "-1.94")
+    moved.now_ms += 60_000
+    await subscriptions.present(subscriptions.subject(found, moved.now_ms))
+    charged = before - await moved.balance_nanos("w")
+    assert charged == parse_nanos("5.00") - parse_nanos("4.84") + parse_nanos("2.90")
 
 
 async def test_pages_have_every_subscriber_of_the_tenant_whatever_its_name(moved: Moved) -> None:

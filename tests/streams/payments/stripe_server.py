@@ -74,10 +74,12 @@ class StripeServer:
         }  # fmt: skip
         return self.webhook("charge.refunded", charge)
 
-    def dispute(self, reference: str, what: str, units: int) -> tuple[dict[str, str], bytes]:
+    def dispute(
+        self, reference: str, what: str, units: int, status: str = "needs_response"
+    ) -> tuple[dict[str, str], bytes]:  # fmt: skip
         """The event of a dispute: "created", "funds_withdrawn" or "funds_reinstated"."""
         found = {
-            "id": "dp_1", "object": "dispute", "payment_intent": reference, "amount": units,
+            "id": "dp_1", "object": "dispute", "payment_intent": reference, "amount": units, "status": status,
             "currency": self.intents[reference]["currency"],
         }  # fmt: skip
         return self.webhook(f"charge.dispute.{what}", found)

@@ -223,6 +223,21 @@ async def test_what_cannot_be_done_any_more_is_told_and_off(till: Shop, terms: d
     assert await till.redis.zcard("{due:auto-refills}") == 0
 
 
+async def test_an_offer_that_goes_while_a_request_is_in_flight_is_told_once_that_has_ended(low: Shop) -> None:
+    """The wallet said that it was low when the request was made, and does not say it again."""
+    await low.saved("pm_later")
+    await spend(low, "16")
+    await low.auto_refill(offer="gone")
+    await low.settle()
+    assert not (await low.auto()).state.is_off
+    low.stripe.decide("pi_1", "requires_payment_method", "no")
+    await low.hear(low.stripe.told("pi_1"))
+    await low.settle()
+    await low.news()
+    assert [n.data["reason"] for n in low.notices if n.type == "wallet.auto_refill_off"] == ["no_offer"]
+    assert await low.redis.zcard("{due:auto-refills}") == 0
+
+
 async def test_one_that_is_disabled_asks_for_nothing(low: Shop) -> None:
     await low.auto_refill(enabled=False)
     await spend(low, "16")

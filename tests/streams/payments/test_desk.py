@@ -214,6 +214,15 @@ async def test_a_chargeback_is_taken_back_once_and_given_back_if_it_is_won(till:
     assert await till.balance() == "120.00"
 
 
+async def test_a_bank_that_only_asks_takes_nothing_until_it_withdraws(till: Shop) -> None:
+    """An inquiry that is closed is never told of as reinstated: what was taken for it would be gone for good."""
+    await till.pay()
+    assert await till.hear(till.stripe.dispute("pi_1", "created", 10_000, "warning_needs_response")) is None
+    assert await till.balance() == "120.00"
+    await till.hear(till.stripe.dispute("pi_1", "funds_withdrawn", 10_000))
+    assert await till.balance() == "0.00"
+
+
 async def test_a_card_payment_is_called_off_before_it_is_paid_but_not_after(till: Shop) -> None:
     await till.pay("")
     assert (await till.payments.desk.cancel(await till.payment())).status == "cancelled"
@@ -314,3 +323,15 @@ async def test_payments_are_listed_newest_first_in_pages(till: Shop) -> None:
     assert end == ""
     assert await desk.page("t", "wallet", "other", 3) == ([], "")
     assert await desk.page("other", "", "", 3) == ([], "")
+
+
+async def test_a_payment_that_is_forestalled_is_not_made_by_who_comes_late(till: Shop) -> None:
+    """Its name may be known before it is written down. One that was begun is left alone."""
+    assert (await till.payments.desk.forestall(till.wanted())).status == "cancelled"
+    late = await till.pay()
+    assert ((late.status, late.reason), till.stripe.intents) == (("cancelled", "never_begun"), {})
+    await till.later(25 * HOUR_MS)
+    assert (till.stripe.intents, await till.balance(), await due(till)) == ({}, "0.00", 0)
+    await till.pay(payment_id="pay_2")
+    assert (await till.payments.desk.forestall(till.wanted(payment_id="pay_2"))).status == "confirmed"
+    assert await till.balance() == "120.00"

@@ -58,6 +58,12 @@ def test_an_endpoint_that_can_never_be_reached_is_refused_when_it_is_named(url: 
     assert says in wrong_with(url, allow_private=False)
 
 
+@pytest.mark.parametrize("url", ["http://example.com/in", "https://127.0.0.1/in"])
+def test_what_trials_may_do_is_named_with_its_setting(url: str) -> None:
+    assert "RATER_WEBHOOKS_ALLOW_PRIVATE" in wrong_with(url, allow_private=False)
+    assert wrong_with(url, allow_private=True) == ""
+
+
 def test_a_good_one_is_taken() -> None:
     assert wrong_with("https://hooks.example.com:8443/in?tenant=7", allow_private=False) == ""
     assert wrong_with("http://127.0.0.1:8080/in", allow_private=True) == ""

@@ -229,7 +229,7 @@ async def test_the_first_rule_begins_behind_what_stands_in_the_topic(ruled: Rule
 async def test_so_it_does_in_kafka(kafka: Any) -> None:
     prefix = f"{uuid.uuid4().hex[:8]}."
     chosen = Settings(kafka=KafkaSettings(bootstrap=kafka.bootstrap, prefix=prefix, group=prefix, partitions=2))
-    await create_topics(kafka.bootstrap, [prefix + RATED], 2)
+    await create_topics(chosen.kafka, [prefix + RATED], 2)
     async with open_producer(chosen) as sink:
         await sink.publish({RATED: [(b"%d" % n, b"old") for n in range(10)]})
         async with open_source(chosen, "rules", kafka=True, topics=(RATED,), from_end=True) as source:
