@@ -62,7 +62,7 @@ def whole(
 class Live:
     """The subscription of a member, after `n` steps."""
 
-    __slots__ = ("_for", "_full", "_keys", "_shared", "_shared_ms", "due_ms", "is_used", "n", "subscription")
+    __slots__ = ("_for", "_full", "_granted_ms", "_keys", "_shared", "due_ms", "is_used", "n", "subscription")
 
     def __init__(self, subscription: Subscription, catalogue: Catalogue) -> None:
         self.subscription = subscription
@@ -79,7 +79,7 @@ class Live:
             for balance, key in zip(self._full, self._keys, strict=True)
             if balance.allowance.shared
         ]
-        self._shared_ms = max((balance.from_ms for balance, _ in self._shared), default=0)
+        self._granted_ms = max((balance.from_ms for balance in self._full), default=0)
 
     def awaits_step(self, at_ms: int, last_ms: int, *, is_refused: bool = False) -> bool:
         """Whether usage that starts at a time must wait for a step, up to its last moment; refused, it begins none."""
@@ -117,7 +117,7 @@ class Live:
 
     def shares(self, counters: Mapping[str, int], at_ms: int) -> bool:
         """The same of what is for all of the wallet."""
-        at_ms = max(at_ms, self._shared_ms)
+        at_ms = max(at_ms, self._granted_ms)
         return any(one.left_parts > counters.get(key, 0) and one.until_ms > at_ms for one, key in self._shared)
 
 

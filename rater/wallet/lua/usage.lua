@@ -32,7 +32,7 @@ local function pool_at_once(batch, w, marks)
   if pool == 0 then return marks < POOLED, 0 end
   local state = batch.pool_states[w]
   if marks < POOLED or state ~= pool[2] or batch.pool_keys[w] ~= pool[1] then return false end
-  return true, pool[3] == '' and marks or POOLED + (pool[5] and POOL_COVERS or 0)
+  return true, (pool[3] == '' or pool[5]) and marks or POOLED  -- usage only takes: what has ended stays ended
 end
 
 -- The wallet's state if all its events can be charged at once: nobody of them is held, or will be.
@@ -152,7 +152,7 @@ local function decide_usage(call, item)  -- answers a verdict, or nil if it has 
   if item.pool_after then
     local pool, covered = item.pool, item.pool.covered
     set_upon(pool, item.pool_after)
-    pool.dirty, wallet.pool_covers = true, item.shares
+    pool.dirty, wallet.pool_covers = true, wallet.pool_covers and item.shares
     if pool.covered ~= covered then follow(call, wallet, pool, 'balance', item.cause) end
   end
   for _, s in ipairs(item.sessions) do s.is.value, s.is.dirty = s.after, true end

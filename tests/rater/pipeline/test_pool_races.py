@@ -113,3 +113,15 @@ async def test_a_line_that_left_its_pool_and_came_back_shares_nothing_any_more(b
         await pipeline.process(bench.batch(usage("line" + name, "line", **later), start=number + 10))
         await pipeline.process(bench.batch(usage("sim" + name, **later), start=number + 20))
     assert (await used(bench), await used(bench, "other")) == (5_000_000, 3_000_000)
+
+
+async def test_late_usage_of_a_pool_that_has_ended_lets_nobody_go_on(bench: Planned) -> None:
+    """Its line has another plan by now, with an allowance for itself, and the wallet is empty."""
+    await pooled(bench, "0", "sim-1")
+    await bench.directory.move("t", "line", Assignment(NOW_MS - 1, "w", "w", "data-5", "EUR"), now_ms=NOW_MS)
+    await begin(bench, "line", NOW_MS)
+    outputs = await (await bench.pipeline()).process(bench.batch(usage("1", "line"), message("2")))
+    assert [one[:2] for one in told(outputs)] == [(1_000_000, "data")]
+    state = await bench.store.wallet("t", "w")
+    assert state is not None
+    assert state.holds == ("balance",)
