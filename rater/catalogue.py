@@ -165,7 +165,8 @@ class Catalogue:
 
     def _dangling(self) -> list[str]:
         """What plans name and the catalogue does not have."""
-        return [str(mistake) for mistake in check_references(self._references, self._tariffs, self._plans)]
+        found = check_references(self._references, self._tariffs, self._plans, self._plans.values())
+        return [str(mistake) for mistake in found]
 
 
 def _mistakes_of_plans(files: Mapping[str, str]) -> list[str]:

@@ -7,7 +7,8 @@ charge call, and looks again.
 A move between wallets is four steps, each safe to repeat, in this order:
 
 1. intent: the directory remembers where the subscriber is going; nothing changes yet;
-2. leave: the old wallet's shard gets the new version and stops taking what was resolved before it;
+2. leave: the old wallet's shard gets the new version and stops taking what was resolved before it; what is owed there
+   is invoiced, if by invoice it is settled (rater/invoices/leaving.py);
 3. the directory gets the new assignment (from here on workers find the new wallet);
 4. join: the new wallet's shard learns of the subscriber.
 
@@ -27,8 +28,9 @@ import msgspec
 
 from rater.errors import WalletError
 from rater.identity import identity
+from rater.invoices.leaving import closing
 from rater.wallet.entry import Entry, Kind, Stale
-from rater.wallet.keys import values_of
+from rater.wallet.keys import document_key, values_of
 from rater.wallet.store import WalletStore
 from schemas.usage import Usage
 
@@ -251,9 +253,9 @@ class Directory:
     async def _finish(self, intent: Subscriber, assignment: Assignment, now_ms: int) -> Subscriber:
         assignments = (*intent.assignments, assignment)
         moved = msgspec.structs.replace(intent, version=intent.version + 1, assignments=assignments, moving=None)
-        left = intent.assignments[-1].wallet
-        if left != assignment.wallet:
-            await self._store.apply([_membership(moved, left, Kind.LEAVE)], now_ms=now_ms)
+        left = intent.assignments[-1]
+        if left.wallet != assignment.wallet:
+            await self._store.apply([await self._leave(moved, left, now_ms)], now_ms=now_ms)
         if await self._replace(intent, moved):
             return moved
         # Somebody else finished it, and may have gone on since.
@@ -261,6 +263,11 @@ class Directory:
         if present is None or present.version < moved.version:
             raise WalletError(f"subscriber: {intent.id} was changed past the directory")
         return present
+
+    async def _leave(self, moved: Subscriber, left: Assignment, now_ms: int) -> Entry:
+        wallet = self._store.wallet_ref(moved.tenant, left.wallet)
+        (document,) = await self._store.documents([document_key(self._store.member_key(wallet, moved.id))])
+        return closing(_membership(moved, left.wallet, Kind.LEAVE), left.account, document, now_ms)
 
     async def _replace(self, before: Subscriber, after: Subscriber) -> bool:
         return await self._store.replace(_entry_key(after.tenant, after.id), _encode(before), _encode(after))

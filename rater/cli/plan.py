@@ -139,17 +139,19 @@ def _twice(files: dict[Path, PlanFile]) -> Iterable[str]:
 
 def _unknown(folder: Path | None, files: dict[Path, PlanFile]) -> list[str]:
     """What the plans name and the catalogue does not have. A tariff that does not load is the tariff check's matter."""
-    plans = {file.name for file in files.values()}
+    every = list(files.values())
     tariffs: dict[str, Tariff] | None = None
     if folder is not None:
-        plans |= {check_plan_file(path).name for path in folder.glob("plans/*.yaml")}
+        every += [check_plan_file(path) for path in folder.glob("plans/*.yaml")]
         try:
             loaded = [load_tariff(path) for path in sorted(folder.glob("tariffs/**/*.yaml"))]
             tariffs = {tariff.name: tariff for tariff in loaded}
         except CatalogueError as error:
             click.echo(f"tariffs are not looked up, as one has a mistake: {error}", err=True)
     references = [reference for file in files.values() for reference in file.references]
-    return [str(mistake) for mistake in check_references(references, tariffs, plans - {""})]
+    plans = {file.name for file in every} - {""}
+    found = check_references(references, tariffs, plans, [file.plans for file in every])
+    return [str(mistake) for mistake in found]
 
 
 def _summary(found: PlanFile) -> str:

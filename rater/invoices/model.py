@@ -41,8 +41,9 @@ class Closing(msgspec.Struct, frozen=True):
     wallet: str
     from_ms: int
     until_ms: int
-    #: The wallet entry of that step, under the source of plans.
+    #: The wallet entry of that step, and its source: another where the subscriber left the wallet.
     step: str
+    source: str = "plans"
 
     @property
     def id(self) -> str:
@@ -113,7 +114,7 @@ def closing_of(notice: Notice) -> Closing | None:
     data = notice.data
     return Closing(
         notice.tenant, notice.wallet, _of(data, "from_ms", int), _of(data, "until_ms", int),
-        _of(data, "step", str),
+        _of(data, "step", str), _of({"source": "plans"} | data, "source", str),
     )  # fmt: skip
 
 

@@ -102,14 +102,15 @@ async def show(call: Call[NoForm]) -> OrderOut:
 
 
 async def orders(call: Call[NoForm]) -> OrderList:
-    """The orders of a SIM."""
+    """The orders of a SIM; of the time when another account had it only for who reaches that one."""
     query: OrdersQuery = call.query
     if not query.sim:
         raise Problem("invalid", "say whose orders", "sim")
     sim = await find_sim(call, query.sim)
     before = place_of(query.cursor, str) or ""
     found, after = await call.desk.engine.desks.orders.desk.page(call.tenant, sim.id, query.limit, before)
-    return OrderList([_shown(one) for one in found], cursor_of(after) if after else "")
+    own = [one for one in found if await _is_reached(call, one)]
+    return OrderList([_shown(one) for one in own], cursor_of(after) if after else "")
 
 
 async def _check_reach(call: Call[Any], found: Order) -> None:
@@ -117,6 +118,14 @@ async def _check_reach(call: Call[Any], found: Order) -> None:
     if call.is_bound:
         account = await call.desk.reach.account_of(call.tenant, found.wallet)
         await call.check_account(account, f"order {found.id}")
+
+
+async def _is_reached(call: Call[Any], found: Order) -> bool:
+    try:
+        await _check_reach(call, found)
+    except Problem:
+        return False
+    return True
 
 
 async def _new(call: Call[NewOrder]) -> Order:

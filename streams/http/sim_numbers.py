@@ -110,7 +110,8 @@ async def _answer(call: Call[NumberOrderForm], subject: Subject, number: str, de
     subscription, view = await present(call, subject)
     seen = overview(subscription, view, subject.at_ms)
     addon = next((one for one in seen.addons if one.order == call.idempotency_key), None)
-    found = await book_of(call).get(call.tenant, number)
+    # Two requests of one key may both have had to choose anew; the order was made once, for the number that it has.
+    found = await book_of(call).get(call.tenant, addon.number if addon is not None else number)
     assert found is not None, "a number is never removed"
     answer = _shown(found, addon)
     answer.order, answer.charged, answer.repeated = call.idempotency_key, money(decision.charged_nanos), decision.known

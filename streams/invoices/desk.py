@@ -33,7 +33,6 @@ from rater.identity import identity
 from rater.invoices.accrual import covers, invoice_of
 from rater.invoices.entries import issued, payment, payment_identity, surplus
 from rater.invoices.model import Closing, Invoice, Place, Received
-from rater.pipeline.stepper import SOURCE as PLANS
 from rater.wallet.entry import Decision, Entry, Stale
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate
@@ -75,8 +74,8 @@ class InvoiceDesk:
     async def _made(self, closing: Closing) -> Invoice | None:
         tenant, wallet = closing.tenant, closing.wallet
         state = await self._store.wallet(tenant, wallet)
-        step = await self._store.remembered(tenant, wallet, identity(tenant, PLANS, closing.step))
-        if state is None or step is None or step.fate is not Fate.RATED:
+        step = await self._store.remembered(tenant, wallet, identity(tenant, closing.source, closing.step))
+        if state is None or step is None or step.fate is not Fate.RATED or not step.n:
             log.error("%s/%s: the step %s that closed a period is not known", tenant, wallet, closing.step)
             return None
         place = Place(step.epoch, step.n)

@@ -163,3 +163,15 @@ def test_a_plan_in_another_currency_is_neither_ordered_nor_changed_to(sender: Cl
     said = sender.post("/v1/subscriptions/s/change", change, "c").problem(409, "conflict", "plan")
     assert said == "it is sold in USD, the wallet is kept in EUR"
     assert sender.balance("acme") == "100.00"
+
+
+def test_who_has_a_sim_now_does_not_see_what_was_ordered_for_it_by_another_account(
+    shop: Served, tenant: str, sender: Client
+) -> None:
+    order(sender, "o-1")
+    sender.post("/v1/wallets", {"wallet": "other", "currency": "EUR", "balance": "100.00"}, "open-other").ok(201)
+    sender.post("/v1/sims/s/moves", {"wallet": "other", "account": "other", "plan": "credits-free"}, "move").ok(201)
+    new = shop.key(tenant, "manage", account="other")
+    order(new, "o-2")
+    assert [one["order"] for one in new.get("/v1/orders?sim=s").ok()["orders"]] == ["o-2"]
+    assert {one["order"] for one in sender.get("/v1/orders?sim=s").ok()["orders"]} == {"o-1", "o-2"}

@@ -184,12 +184,13 @@ async def test_a_run_that_dies_as_it_is_forgotten_leaves_no_place_to_the_next(
     """The next run dies on its first page; the one that goes on with it begins at the first of the list."""
     await moved.begun()
 
-    def unlink(path: Path, **_: bool) -> None:  # one of the two, then death
-        os.unlink(path)
-        monkeypatch.setattr(Path, "unlink", die)
+    unlinked: list[Path] = []
 
-    def die(*_: Any, **__: Any) -> None:
-        raise Crash
+    def unlink(path: Path, **_: Any) -> None:  # one of the two, then death
+        if unlinked:
+            raise Crash
+        unlinked.append(path)
+        os.unlink(path)
 
     with monkeypatch.context() as patched, suppress(Crash):
         patched.setattr(Path, "unlink", unlink)

@@ -7,6 +7,7 @@ import pytest
 from rater.plans.reading import read_plan_file
 from rater.plans.reading.references import check_references
 from rater.tariff.load import load_tariff
+from tests.rater.pipeline.conftest import PLAN
 from tests.rater.plans.reading.good import GOOD
 
 TARIFF = """
@@ -60,3 +61,18 @@ def test_without_tariffs_only_plans_are_looked_up():
     assert [found.message for found in check_references(file.references, None, ["good"])] == [
         'plan "good" version "1": there is no plan "other"; write one of good'
     ]
+
+
+def test_a_plan_switches_to_one_that_is_sold_in_the_same_currency():
+    """A fee of 12.00 USD would be taken from a wallet in EUR as 12.00."""
+    file = read_plan_file(GOOD, "good.yaml")
+    dollars = TARIFF.replace("EUR", "USD").replace("world", "dollars")
+    tariffs = {tariff.name: tariff for tariff in (load_tariff(TARIFF), load_tariff(dollars))}
+    for tariff, said in (
+        ("world", []),
+        ("dollars", ['plan "good" version "1" is sold in EUR, and who has it cannot be switched to "other", which is '
+                     "sold in USD"]),
+    ):  # fmt: skip
+        (plan,) = read_plan_file(PLAN.replace("payg", "other").replace("test-eur", tariff), "other.yaml").plans
+        found = check_references(file.references, tariffs, ["good", "other"], [file.plans, [plan]])
+        assert [mistake.message for mistake in found] == said
