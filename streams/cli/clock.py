@@ -14,7 +14,7 @@ from rater.clock import MovedClock
 from rater.errors import SettingError
 from rater.settings import Settings
 from rater.wallet.timers import Timers
-from streams.engine import publish_outbox
+from streams.engine import open_ledger, publish_outbox
 from streams.parts import open_parts
 from streams.timers import Sweeper
 
@@ -90,6 +90,9 @@ async def _advance(settings: Settings, moved: MovedClock, until_ms: int) -> None
             moved.move_to(next_ms)
         moved.move_to(until_ms)
         await publish_outbox(parts)
+        if parts.embedded is not None and parts.embedded.clickhouse_runs:
+            async with open_ledger(settings):  # which writes what is on the topics: a server's histories tell of it
+                pass
 
 
 def _moved(settings: Settings) -> MovedClock:

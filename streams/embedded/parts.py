@@ -60,6 +60,11 @@ class EmbeddedParts:
         return self._sockets / REDIS_SOCKET
 
     @property
+    def clickhouse_runs(self) -> bool:
+        """Whether anybody has asked for ClickHouse."""
+        return self._clickhouse is not None and self._clickhouse.is_running()
+
+    @property
     def clickhouse_socket(self) -> Path:
         """The unix socket of ClickHouse (speak chdb_client); starts it if it does not run."""
         assert self._use is not None, "enter first"
