@@ -12,11 +12,13 @@ from redis.asyncio import RedisCluster
 
 from rater.errors import UnsafeRedisError, WalletError
 from rater.wallet import function
-from rater.wallet.codec import pack_charge, pack_commands, unpack_answer, unpack_head, unpack_verdict, unpack_wallet
+from rater.wallet.command_call import pack_commands
 from rater.wallet.durability import Durability, check_durability
 from rater.wallet.entry import Answer, Debit, Decision, Entry, Stale, WalletRef, hold_names
 from rater.wallet.keys import shard_of, tag, values_of
 from rater.wallet.member import counters_of, head_of
+from rater.wallet.usage_call import pack_charge
+from rater.wallet.verdict import unpack_answer, unpack_head, unpack_verdict, unpack_wallet
 
 #: Says how many shards there are; fixed with the first wallet.
 META = "rater:meta"

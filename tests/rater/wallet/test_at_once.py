@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rater.money import AMOUNT_MAX_NANOS, AMOUNT_MIN_NANOS
-from rater.wallet import codec
 from rater.wallet import store as store_module
-from rater.wallet.codec import unpack_verdict
+from rater.wallet import usage_call
 from rater.wallet.entry import Answer, Entry, Kind, Stale
 from rater.wallet.store import CALL_ENTRIES_MAX, WalletStore
+from rater.wallet.verdict import unpack_head, unpack_verdict
 from schemas.fates import Fate, Reason
 from tests.rater.wallet.building import Usage, Wallets, amount, charged, create, entry, join, usage
 
@@ -70,7 +70,7 @@ histories = st.lists(st.tuples(batches, st.lists(commands, max_size=1)), min_siz
 openings = st.lists(st.tuples(starts, floors), min_size=2, max_size=2)
 
 History = list[tuple[list[Usage], list[Entry]]]
-pack_group = codec._pack_group
+pack_group = usage_call._pack_group
 
 
 def one_by_one(*arguments: Any) -> tuple[bool, int]:
@@ -121,7 +121,7 @@ def both_ways(socket: Path, openings: list[tuple[int, int]], history: History) -
     """The answers, which are the same in both ways, and so is what is left."""
     at_once = asyncio.run(play(socket, openings, history))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codec, "_pack_group", one_by_one)
+        patch.setattr(usage_call, "_pack_group", one_by_one)
         in_turn = asyncio.run(play(socket, openings, history))
     assert at_once[0] == in_turn[0]
     assert at_once[1] == in_turn[1]
@@ -168,7 +168,7 @@ class Heads:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        unpack = codec.unpack_head
+        unpack = unpack_head
 
         def counting(reply: bytes) -> Any:
             self.count += 1
