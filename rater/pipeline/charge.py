@@ -18,7 +18,8 @@ from typing import Any
 from rater.errors import WalletError
 from rater.pipeline.batch import Fault, Faulted, Rated, Work
 from rater.pipeline.catalogues import Catalogues
-from rater.pipeline.rater import Rater, session_prefix
+from rater.pipeline.counting import session_prefix
+from rater.pipeline.rater import Rater
 from rater.pipeline.recall import Recall
 from rater.pipeline.revive import Reviver
 from rater.pipeline.sims import Sims

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rater.pipeline import planned
 from rater.pipeline.live import Candidate, whole
-from rater.pipeline.rater import Rater
 from rater.plans.allowances import Balance, Part, consume
 from rater.plans.credits import Use, cost_parts
 from rater.plans.model import Allowance, Match
@@ -72,7 +72,7 @@ async def test_records_are_the_same_to_the_byte(
         else:
             await bench.planned("10", "data-5")
         if not is_quick:
-            monkeypatch.setattr(Rater, "_take_whole", lambda *_: False)
+            monkeypatch.setattr(planned, "_take_whole", lambda *_: False)
         outputs = await (await bench.pipeline()).process(bench.batch(*events))
         made.append(dict(outputs.messages))
     assert made[0] == made[1]
