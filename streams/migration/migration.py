@@ -136,9 +136,7 @@ class Migration:
         cause = f"migrate/{self._old}/{self._new.name}/{who}/{subscription.n}"
 
         def wanted(present: Subscription, view: View) -> Step:
-            if present.plan != self._old:
-                row.state = "gone"
-                raise PlanError("plan", f"it has plan {present.plan} by now")
+            self._check(present, subject, row)
             made = previewer(present, view)
             self._fill(row, made, present, view)
             if made.refusals:
@@ -158,6 +156,14 @@ class Migration:
         if decision.known:
             row.state = "planned_already"
         return row
+
+    def _check(self, present: Subscription, subject: Subject, row: Row) -> None:
+        """Refuse to move who has left the plan since, or has taken a step by a clock that is ahead of this one."""
+        if present.plan != self._old:
+            row.state = "gone"
+            raise PlanError("plan", f"it has plan {present.plan} by now")
+        if present.stepped_ms > subject.at_ms:
+            raise PlanError("plan", "a step of it was made at this moment; run the same again")
 
     async def _standing(self, page: Iterable[tuple[str, str]]) -> list[tuple[Subject, Subscription | None, View]]:
         found = await self._directory.many(page)

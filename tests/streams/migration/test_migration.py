@@ -220,6 +220,20 @@ async def test_who_began_a_period_while_the_run_went_on_is_moved_within_it(moved
     assert charged == parse_nanos("5.00") - parse_nanos("4.84") + parse_nanos("2.90")
 
 
+async def test_who_began_a_period_at_this_very_moment_is_left_to_the_next_run(moved: Moved) -> None:
+    await moved.begun()
+    migration, directory, subscriptions = moved.run()
+    found = await directory.get("t", "sim-1")
+    assert found is not None
+    await subscriptions.present(subscriptions.subject(found, DECEMBER_MS))
+    moved.now_ms = DECEMBER_MS - 1
+    (row,) = await migration.carry_out([("t", "sim-1")])
+    assert (row.state, row.refusals) == ("refused", ["a step of it was made at this moment; run the same again"])
+    moved.now_ms = DECEMBER_MS
+    (row,) = await migration.carry_out([("t", "sim-1")])
+    assert (row.state, row.when_ms) == ("changed", DECEMBER_MS)
+
+
 async def test_pages_have_every_subscriber_of_the_tenant_whatever_its_name(moved: Moved) -> None:
     await moved.begun()
     found = [one.id async for page in Directory(moved.redis, moved.store).pages("t", 3) for one in page]

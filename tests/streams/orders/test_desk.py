@@ -11,8 +11,10 @@ from rater.directory import Assignment, Directory
 from rater.identity import identity
 from rater.money import parse_nanos
 from rater.orders.model import Item
+from rater.plans.order import OrderLine
 from rater.wallet.entry import Entry, Kind
 from tests.streams.orders.building import Counter, counter
+from tests.streams.payments.building import DAY_MS
 
 
 async def test_the_balance_pays_the_fee_and_vat_in_one(redis_socket: Path) -> None:
@@ -159,3 +161,21 @@ async def _given_up(desk: Counter) -> None:
         cause="plans/order/o-1",
     )  # fmt: skip
     await desk.till.store.apply([taken], now_ms=desk.till.now_ms)
+
+
+async def test_an_order_that_is_behind_a_period_that_has_begun_is_made_within_it(redis_socket: Path) -> None:
+    """Its process read the clock just before midnight, another renewed the plan: what was paid then is not lost."""
+    async with counter(redis_socket, "30.00") as desk:
+        await desk.here.orders.desk.start(desk.wanted())
+        desk.till.now_ms += 30 * DAY_MS
+        assert (await desk.plan(), await desk.balance()) == ("pro", "8.10")
+        desk.till.now_ms -= 1
+        down = desk.wanted(
+            id="o-2", item=Item("free"), lines=(OrderLine("free", 0),), net_nanos=0, vat_nanos=0, total_nanos=0
+        )  # fmt: skip
+        order, _ = await desk.here.orders.desk.start(down)
+        assert order.status == "pending"
+        await desk.later()
+        assert ((await desk.order("o-2")).status, await desk.plan(), await desk.balance()) == ("done", "pro", "8.10")
+        desk.till.now_ms += 31 * DAY_MS
+        assert (await desk.plan(), await desk.balance()) == ("free", "8.10")
