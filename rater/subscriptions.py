@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from rater.catalogue import Catalogue
 from rater.directory import Directory, Subscriber
 from rater.errors import PlanError, WalletError
+from rater.pipeline.choosing import Subject, due_by_time, joins
 from rater.pipeline.live import view_of
-from rater.pipeline.stepper import Stepper, Subject, Tax, due_by_time, joins
+from rater.pipeline.stepper import Stepper, Tax
 from rater.plans.life import Step, Subscription, View
 from rater.wallet.entry import Decision
 from rater.wallet.store import WalletStore

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 
 from rater.catalogue import Catalogue
 from rater.directory import Directory
-from rater.pipeline.stepper import Stepper, Subject, after_refill, due_by_time
+from rater.pipeline.choosing import Subject, after_refill, due_by_time
+from rater.pipeline.stepper import Stepper
 from rater.wallet.store import WalletStore
 from rater.wallet.timers import DueEntry, Timers
 from streams.metrics import STEPS_LATE

@@ -34,8 +34,9 @@ from rater.errors import PlanError, WalletError
 from rater.identity import identity
 from rater.numbers.book import NumberBook, check_free
 from rater.numbers.model import Capability, Holder, PhoneNumber
+from rater.pipeline.choosing import Subject
 from rater.pipeline.live import read_subscription
-from rater.pipeline.stepper import SOURCE, Subject, Tax
+from rater.pipeline.stepper import SOURCE, Tax
 from rater.plans.life import Step, Subscription, View, buy
 from rater.plans.life.due import addon_named
 from rater.plans.life.state import DAY_MS

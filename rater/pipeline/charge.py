@@ -18,12 +18,13 @@ from typing import Any
 from rater.errors import WalletError
 from rater.pipeline.batch import Fault, Faulted, Rated, Work
 from rater.pipeline.catalogues import Catalogues
+from rater.pipeline.choosing import Subject
 from rater.pipeline.counting import session_prefix
 from rater.pipeline.rater import Rater
 from rater.pipeline.recall import Recall
 from rater.pipeline.revive import Reviver
 from rater.pipeline.sims import Sims
-from rater.pipeline.stepper import Stepper, Subject
+from rater.pipeline.stepper import Stepper
 from rater.wallet.entry import Stale
 from rater.wallet.member import Member
 from rater.wallet.store import WalletStore

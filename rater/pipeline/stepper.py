@@ -8,16 +8,15 @@ worker) and for all others it is known. A crash before the call leaves nothing, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Directory, Subscriber
 from rater.errors import PlanError, WalletError
 from rater.identity import identity
 from rater.money import format_nanos
+from rater.pipeline.choosing import Chooser, Subject, before_usage
 from rater.pipeline.live import pack_subscription, read_subscription, used_of, view_of
 from rater.plans.life import Outcome as Future
 from rater.plans.life import (
@@ -26,14 +25,9 @@ from rater.plans.life import (
     Subscription,
     View,
     balances,
-    begin,
-    first_usage,
     is_covered,
-    needs_step,
-    next_step,
-    wake,
 )
-from rater.wallet.entry import HOLDS, Decision, Entry, Kind, Outcome, Steps, WalletRef
+from rater.wallet.entry import HOLDS, Decision, Entry, Kind, Outcome, Steps
 from rater.wallet.keys import document_key
 from rater.wallet.member import Member, head_of, pack_upon
 from rater.wallet.news import pack_notice
@@ -50,26 +44,8 @@ STEPS_MAX = 300
 #: Holds that a member has by its plan or for want of money, its wallet's included.
 _BY_MONEY = HOLDS["expired"] | HOLDS["payment"] | HOLDS["parent"]
 
-#: Works out a step, or None where there is nothing to do.
-Chooser = Callable[["Subject", Subscription | None, View], Step | None]
 #: What is charged on top of a fee.
 Tax = Callable[[int], int]
-
-
-class Subject(msgspec.Struct, frozen=True):
-    """Whose subscription it is, and the time up to which it is to be brought: of usage that waits, or now."""
-
-    subscriber: Subscriber
-    assignment: Assignment
-    wallet: WalletRef
-    key: bytes
-    at_ms: int
-    #: The last moment of usage that waits: what is due while it lasts comes before it too.
-    last_ms: int = 0
-    #: Whether the plan may begin with it as its first usage, which none is that is refused in any case.
-    begins: bool = True
-    #: It is the usage of others, which does not depend on what holds this one.
-    is_pool: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -248,65 +224,3 @@ def _is_stopped(state: bytes, wallet: WalletState | None) -> bool:
     """Whether an operator, say, holds a member or its wallet: what its plan and money have no part in."""
     own = head_of(state)[1] & ~_BY_MONEY if state else 0
     return bool(own) or (wallet is not None and any(hold != "balance" for hold in wallet.holds))
-
-
-def due_by_time(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
-    """The next step that is due by time alone; where another plan was assigned since, that begins."""
-    if subscription is None:
-        return None
-    if subscription.assigned_ms < subject.assignment.from_ms:
-        return joins(subject, subscription, view)
-    return next_step(subscription, subject.at_ms, view)
-
-
-def after_refill(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
-    """The next step now that there is money: what is due by time first, then what waited for it."""
-    found = due_by_time(subject, subscription, view)
-    if found is not None or subscription is None:
-        return found
-    return wake(subscription, subject.at_ms, view)
-
-
-def joins(subject: Subject, subscription: Subscription | None, view: View) -> Step:
-    """The step by which the assigned plan begins, or what was due of the one before it until then.
-
-    Who was loaded without a date begins with its first usage.
-    """
-    assignment = subject.assignment
-    since_ms = assignment.from_ms or subject.at_ms
-    zone = assignment.zone or view.plan(assignment.plan, since_ms).zone
-    came_back = subscription is not None and _was_elsewhere(subject, subscription.assigned_ms)
-    if subscription is not None and not came_back:
-        with suppress(PlanError):  # its terms are gone, so there is nothing to charge it by; the new plan goes on
-            if (earlier := next_step(subscription, since_ms - 1, view)) is not None:
-                return earlier
-    return begin(subscription, assignment.plan, since_ms, zone, None, view, came_back=came_back)
-
-
-def _was_elsewhere(subject: Subject, since_ms: int) -> bool:
-    """Whether another wallet paid for the subscriber between an instant and its present assignment."""
-    until_ms, own = subject.assignment.from_ms, subject.wallet.name
-    return any(since_ms < one.from_ms <= until_ms and one.wallet != own for one in subject.subscriber.assignments)
-
-
-def before_usage(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
-    """The next step that usage waits for: the plan begins, what is due by time, the first usage."""
-    assignment, at_ms = subject.assignment, subject.at_ms
-    if subscription is None or subscription.assigned_ms < assignment.from_ms:
-        return joins(subject, subscription, view)
-    if needs_step(subscription, at_ms):
-        found = next_step(subscription, at_ms, view)
-        if found is not None:
-            return found
-        if subscription.first_usage_ms is None and subject.begins and not view.is_held:
-            return first_usage(subscription, at_ms, view)
-    return _while_it_lasts(subject, subscription, view)
-
-
-def _while_it_lasts(subject: Subject, subscription: Subscription, view: View) -> Step | None:
-    """The next step that is due up to the last moment of usage; a pool's may be of another assignment by then."""
-    last_ms = subject.last_ms
-    if subscription.due_ms is None or subscription.due_ms > last_ms:
-        return None
-    assignment = Directory.assignment(subject.subscriber, last_ms) or subject.assignment
-    return due_by_time(msgspec.structs.replace(subject, at_ms=last_ms, assignment=assignment), subscription, view)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from rater.pipeline.stepper import Subject
+from rater.pipeline.choosing import Subject
 from rater.plans.allowances import NEVER_MS, Balance
 from rater.plans.change import ChangePreview, Left
 from rater.plans.credits import credits_of

@@ -13,7 +13,7 @@ from rater.errors import PlanError, WalletError
 from rater.numbers.book import TakenError, able
 from rater.numbers.model import PhoneNumber
 from rater.numbers.orders import NumberOrder
-from rater.pipeline.stepper import Subject
+from rater.pipeline.choosing import Subject
 from rater.plans.life import overview
 from rater.plans.life.overview import AddOnState
 from rater.wallet.entry import Decision

@@ -14,7 +14,7 @@ from rater.money import parse_nanos
 from rater.orders.model import PROVIDERS, Asker, Item, Order
 from rater.orders.step import Worked, work_out
 from rater.payments.model import Means
-from rater.pipeline.stepper import Subject
+from rater.pipeline.choosing import Subject
 from rater.plans.order import OrderPreview, Payment, preview_order
 from rater.rating.explain import number_text
 from rater.wallet.store import WalletState

@@ -13,7 +13,7 @@ from rater.accounts.roles import ROLES, role_of
 from rater.directory import Subscriber
 from rater.errors import PlanError, WalletError
 from rater.money import parse_nanos
-from rater.pipeline.stepper import Subject
+from rater.pipeline.choosing import Subject
 from rater.plans.change import ChangePreview, preview_change
 from rater.plans.life import (
     Subscription,

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from rater.directory import Directory, Subscriber
-from rater.pipeline.stepper import Subject
+from rater.pipeline.choosing import Subject
 from rater.plans.life import Subscription, View
 from rater.subscriptions import Subscriptions
 

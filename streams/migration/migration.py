@@ -24,7 +24,7 @@ from rater.accounts.wallets import AccountWallets
 from rater.directory import Directory
 from rater.errors import PlanError, WalletError
 from rater.money import format_nanos
-from rater.pipeline.stepper import Subject
+from rater.pipeline.choosing import Subject
 from rater.plans.account import Refusal
 from rater.plans.change import ChangePreview, Left, preview_change
 from rater.plans.credits import credits_of

@@ -32,7 +32,7 @@ from rater.orders.entries import GIVEN_UP, giving_up, is_made, quote_requested, 
 from rater.orders.model import PROVIDERS, Order
 from rater.orders.step import step_of
 from rater.payments.model import Payment, Purpose
-from rater.pipeline.stepper import Subject
+from rater.pipeline.choosing import Subject
 from rater.plans.life import Step, Subscription, View
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Decision, Stale

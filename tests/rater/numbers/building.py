@@ -11,8 +11,8 @@ from rater.money import parse_nanos
 from rater.numbers.book import NumberBook
 from rater.numbers.model import Holder, PhoneNumber
 from rater.numbers.orders import NumberOrder, NumberOrders
+from rater.pipeline.choosing import Subject
 from rater.pipeline.live import read_subscription
-from rater.pipeline.stepper import Subject
 from rater.plans.life import Subscription, auto_pay, release
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Decision, Entry, Kind

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from rater.directory import Assignment
-from rater.pipeline.stepper import Stepper, Subject, after_refill
+from rater.pipeline.choosing import Subject, after_refill
+from rater.pipeline.stepper import Stepper
 from rater.subscriptions import Subscriptions
 from schemas.fates import Fate
 from tests.rater.pipeline.conftest import NOW_MS, message, usage

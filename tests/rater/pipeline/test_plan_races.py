@@ -7,7 +7,8 @@ import pytest
 from rater.directory import Assignment, Subscriber
 from rater.identity import identity
 from rater.pipeline.batch import Batch
-from rater.pipeline.stepper import Stepper, Subject, after_refill
+from rater.pipeline.choosing import Subject, after_refill
+from rater.pipeline.stepper import Stepper
 from rater.plans.life import buy
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Decision, Entry, Kind
