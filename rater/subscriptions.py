@@ -7,15 +7,17 @@ made, whatever has become of the subscription since.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from rater.catalogue import Catalogue
-from rater.directory import Directory, Subscriber
+from rater.directory import Assignment, Directory, Subscriber
 from rater.errors import PlanError, WalletError
 from rater.pipeline.choosing import Subject, due_by_time, joins
-from rater.pipeline.live import view_of
+from rater.pipeline.live import read_subscription, view_of
 from rater.pipeline.stepper import Stepper, Tax
 from rater.plans.life import Step, Subscription, View
 from rater.wallet.entry import Decision
+from rater.wallet.keys import document_key
 from rater.wallet.store import WalletStore
 from schemas.fates import Reason
 
@@ -73,6 +75,24 @@ class Subscriptions:
         if plan is not None and (plan.has_life or standing.subscription is not None):
             await self.present(subject)
 
+    async def check_move(self, subscriber: Subscriber, wanted: Assignment) -> None:
+        """Whether a subscriber may be given another wallet or plan as of then.
+
+        Raises:
+            WalletError: it changed its plan later than that. What it has of that plan would go on in a wallet that pays
+                for it no more, or before a plan that was assigned, and nothing would ever end it.
+        """
+        last = subscriber.assignments[-1]
+        ref = self._store.wallet_ref(subscriber.tenant, last.wallet)
+        key = self._store.member_key(ref, subscriber.id)
+        (document,) = await self._store.documents([document_key(key)])
+        if wanted == last or document is None:
+            return
+        since_ms = read_subscription(document).assigned_ms
+        if since_ms > wanted.from_ms:
+            since = datetime.fromtimestamp(since_ms // 1000, UTC).isoformat()
+            raise WalletError(f"from: {subscriber.id} has its plan since {since}; this can hold from then on, or later")
+
     async def make(self, subject: Subject, wanted: Wanted, request: str, tax: Tax | None = None) -> Decision:
         """Make the step that is asked for, once for each request.
 
@@ -106,7 +126,12 @@ class Subscriptions:
         await self.present(subject)
 
         def choose(_: Subject, subscription: Subscription | None, view: View) -> Step | None:
-            return wanted(subscription, view) if subscription is not None else None
+            if subscription is None:
+                return None
+            if subscription.stepped_ms > subject.at_ms:
+                # As of before a step that was made by a clock ahead of this one, what that paid for would be lost.
+                raise WalletError(f"sim: a step of {subject.subscriber.id} was made at this moment; send it again")
+            return wanted(subscription, view)
 
         decision = await self._stepper.make(subject, choose, now_ms=subject.at_ms, entry_id=request, tax=tax)
         if decision is None:

@@ -131,6 +131,7 @@ def move(
         if payer != present:
             zone = await _zone(parts, tenant, payer)
         assignment = Assignment(from_ms, wallet or last.wallet, payer, plan or last.plan, state.currency, zone)
+        await Subscriptions(parts.store, parts.directory, catalogue).check_move(found, assignment)
         moved: Subscriber = await parts.directory.move(tenant, name, assignment, now_ms=parts.clock_ms())
         await _begin(parts, catalogue, moved)
         return moved

@@ -76,6 +76,7 @@ async def move(call: Call[Move]) -> Sim:
         if repeated:  # a crash may have come before the new wallet's shard was told
             moved = await parts.directory.repair(found, now_ms=parts.clock_ms())
         else:
+            await call.desk.engine.desks.subscriptions.check_move(found, wanted)
             moved = await parts.directory.move(call.tenant, found.id, wanted, now_ms=parts.clock_ms())
     except WalletError as error:
         raise of_wallet(error) from error

@@ -228,7 +228,7 @@ async def test_who_began_a_period_at_this_very_moment_is_left_to_the_next_run(mo
     await subscriptions.present(subscriptions.subject(found, DECEMBER_MS))
     moved.now_ms = DECEMBER_MS - 1
     (row,) = await migration.carry_out([("t", "sim-1")])
-    assert (row.state, row.refusals) == ("refused", ["a step of it was made at this moment; run the same again"])
+    assert (row.state, row.refusals) == ("refused", ["sim: a step of sim-1 was made at this moment; send it again"])
     moved.now_ms = DECEMBER_MS
     (row,) = await migration.carry_out([("t", "sim-1")])
     assert (row.state, row.when_ms) == ("changed", DECEMBER_MS)
