@@ -186,7 +186,7 @@ async def test_what_was_rated_before_an_add_on_uses_it_though_a_later_one_knows_
 
     await pipeline.process(bench.batch(by("iccid", ICCID, "1")))
     torn = pipeline.begin(bench.batch(by("msisdn", MSISDN, "2"), by("iccid", ICCID, "3"), start=1))
-    who = await subject(bench, "sim-1", NOW_MS - DAY_MS)
+    who = await subject(bench, "sim-1", NOW_MS - 14 * HOUR_MS)  # when the messages were sent
     subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
     await subscriptions.make(who, lambda sub, view: buy(sub, "texts", "order", who.at_ms, view), "request")
     await pipeline.process(bench.batch(by("iccid", ICCID, "4"), start=9))
