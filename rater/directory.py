@@ -29,6 +29,7 @@ import msgspec
 from rater.errors import WalletError
 from rater.identity import identity
 from rater.invoices.leaving import closing
+from rater.subscriber import IDENTIFIERS, Assignment, Key, Subscriber, lookup_key
 from rater.wallet.entry import Entry, Kind, Stale
 from rater.wallet.keys import document_key, values_of
 from rater.wallet.store import WalletStore
@@ -36,38 +37,8 @@ from schemas.usage import Usage
 
 #: Subscribers kept in memory: about 600 bytes each.
 CACHE_MAX = 200_000
-#: Identifiers a usage event may name its subscriber by, in the order they are believed.
-IDENTIFIERS = ("subscriber", "iccid", "imsi", "msisdn")
 SOURCE = "directory"
 
-
-class Assignment(msgspec.Struct, frozen=True):
-    """From when on a wallet pays and a plan applies. `zone` overrides the plan's zone for billing cycles."""
-
-    from_ms: int
-    wallet: str
-    account: str
-    plan: str
-    currency: str
-    zone: str = ""
-
-
-class Subscriber(msgspec.Struct, frozen=True):
-    """A subscriber and its assignments, oldest first."""
-
-    tenant: str
-    id: str
-    version: int
-    assignments: tuple[Assignment, ...]
-    iccid: str = ""
-    imsi: str = ""
-    msisdn: str = ""
-    #: A move that was begun and is not finished yet.
-    moving: Assignment | None = None
-
-
-#: (tenant, kind of identifier, identifier)
-_Key = tuple[str, str, str]
 
 _decode = msgspec.json.Decoder(Subscriber).decode
 _encode = msgspec.json.Encoder().encode
@@ -79,8 +50,8 @@ class Directory:
     def __init__(self, redis: Any, store: WalletStore) -> None:
         self._redis = redis
         self._store = store
-        self._cache: OrderedDict[_Key, Subscriber] = OrderedDict()
-        self._names: dict[tuple[str, str], set[_Key]] = {}
+        self._cache: OrderedDict[Key, Subscriber] = OrderedDict()
+        self._names: dict[tuple[str, str], set[Key]] = {}
 
     async def resolve(self, usages: Sequence[Usage]) -> list[Subscriber | None]:
         """The subscriber of each event. Unknown ones are not cached: they may be added any moment."""
@@ -92,7 +63,7 @@ class Directory:
             found |= await self._fetch(missing)
         return [found[key] for key in keys]
 
-    async def _fetch(self, keys: Sequence[_Key]) -> dict[_Key, Subscriber]:
+    async def _fetch(self, keys: Sequence[Key]) -> dict[Key, Subscriber]:
         aliases = [key for key in keys if key[1] != "subscriber"]
         ids = {key: key[2] for key in keys if key[1] == "subscriber"}
         if aliases:
@@ -114,21 +85,6 @@ class Directory:
         """Drop a subscriber from the cache under all its names."""
         for key in self._names.pop((tenant, subscriber), ()):
             self._cache.pop(key, None)
-
-    @staticmethod
-    def assignment(subscriber: Subscriber, at_ms: int) -> Assignment | None:
-        """The assignment in force at a time, None before the first."""
-        for assignment in reversed(subscriber.assignments):
-            if assignment.from_ms <= at_ms:
-                return assignment
-        return None
-
-    @staticmethod
-    def assignment_as_of(subscriber: Subscriber, version: int, at_ms: int) -> Assignment | None:
-        """What `assignment` answered at an earlier version: each version since then added one at the end."""
-        known = len(subscriber.assignments) - (subscriber.version - version)
-        then = msgspec.structs.replace(subscriber, assignments=subscriber.assignments[:known])
-        return Directory.assignment(then, at_ms)
 
     async def get(self, tenant: str, subscriber: str) -> Subscriber | None:
         """A subscriber by its own id, past the cache."""
@@ -299,15 +255,6 @@ def _membership(subscriber: Subscriber, wallet: str, kind: Kind, holds: str = ""
         subscriber_version=subscriber.version,
         hold=holds,
     )
-
-
-def lookup_key(usage: Usage) -> _Key:
-    """By which name an event gives its subscriber: (tenant, kind of identifier, identifier)."""
-    for kind in IDENTIFIERS:
-        value = getattr(usage, kind)
-        if value:
-            return usage.tenant, kind, value
-    return usage.tenant, "subscriber", ""
 
 
 def _literally(name: str) -> str:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Directory, Subscriber
 from rater.errors import PlanError, WalletError
 from rater.pipeline.choosing import Subject, due_by_time, joins
 from rater.pipeline.live import read_subscription, view_of
 from rater.pipeline.stepper import Stepper, Tax
 from rater.plans.life import Step, Subscription, View
+from rater.subscriber import Assignment, Subscriber
 from rater.wallet.entry import Decision
 from rater.wallet.keys import document_key
 from rater.wallet.store import WalletStore
@@ -28,9 +28,8 @@ Wanted = Callable[[Subscription, View], Step]
 class Subscriptions:
     """One per process."""
 
-    def __init__(self, store: WalletStore, directory: Directory, catalogue: Catalogue) -> None:
+    def __init__(self, store: WalletStore, catalogue: Catalogue) -> None:
         self._store = store
-        self._directory = directory
         self._stepper = Stepper(store, catalogue)
         self.catalogue = catalogue
 
@@ -40,7 +39,7 @@ class Subscriptions:
         Raises:
             WalletError: no wallet pays for the subscriber yet.
         """
-        assignment = self._directory.assignment(subscriber, now_ms)
+        assignment = subscriber.assignment_at(now_ms)
         if assignment is None:
             raise WalletError(f"sim: no wallet pays for {subscriber.id} yet")
         wallet = self._store.wallet_ref(subscriber.tenant, assignment.wallet)

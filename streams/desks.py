@@ -53,7 +53,7 @@ async def open_desks(
     settings, redis, store, directory, clock_ms = (
         parts.settings, parts.redis, parts.store, parts.directory, parts.clock_ms,
     )  # fmt: skip
-    subscriptions = Subscriptions(store, directory, catalogue)
+    subscriptions = Subscriptions(store, catalogue)
     book = NumberBook(redis, store)
     number_orders = NumberOrders(store, directory, subscriptions, book)
     numbers = Numbers(settings, kafka, clock_ms, book, number_orders, lambda: publisher.leased)

@@ -100,7 +100,7 @@ class Sweeper:
         subscribers = await self._directory.each([(entry.tenant, entry.subscriber) for entry in entries])
         found = []
         for entry, subscriber in zip(entries, subscribers, strict=True):
-            assignment = self._directory.assignment(subscriber, entry.due_ms) if subscriber is not None else None
+            assignment = subscriber.assignment_at(entry.due_ms) if subscriber is not None else None
             if subscriber is None or assignment is None or subscriber.assignments[-1].wallet != entry.wallet:
                 await self._timers.drop(shard, entry)
                 continue

@@ -12,9 +12,9 @@ import orjson
 
 from rater.catalogue import Catalogue
 from rater.cli.context import with_parts
-from rater.directory import Assignment, Subscriber
 from rater.errors import PlanError, WalletError
 from rater.settings import Settings
+from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from rater.wallet.keys import document_key
 
@@ -59,7 +59,7 @@ def _catalogue_with(parts: Any, plan: str, currency: str) -> Catalogue:
 
 async def _begin(parts: Any, catalogue: Catalogue, subscriber: Subscriber) -> None:
     """Let the assigned plan begin, if it has by now; after a crash before this it begins with the first usage."""
-    subscriptions, now_ms = Subscriptions(parts.store, parts.directory, catalogue), parts.clock_ms()
+    subscriptions, now_ms = Subscriptions(parts.store, catalogue), parts.clock_ms()
     if subscriber.assignments[-1].from_ms <= now_ms:
         await subscriptions.begin(subscriptions.subject(subscriber, now_ms))
 
@@ -131,7 +131,7 @@ def move(
         if payer != present:
             zone = await _zone(parts, tenant, payer)
         assignment = Assignment(from_ms, wallet or last.wallet, payer, plan or last.plan, state.currency, zone)
-        await Subscriptions(parts.store, parts.directory, catalogue).check_move(found, assignment)
+        await Subscriptions(parts.store, catalogue).check_move(found, assignment)
         moved: Subscriber = await parts.directory.move(tenant, name, assignment, now_ms=parts.clock_ms())
         await _begin(parts, catalogue, moved)
         return moved

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rater.catalogue import Catalogue
-from rater.directory import Directory, Subscriber
+from rater.directory import Directory
 from rater.errors import CatalogueError
 from rater.pipeline.batch import UNRATED, Rated
 from rater.pipeline.cover import unpack
 from rater.pipeline.payer import Book, Payer
+from rater.subscriber import Subscriber
 from rater.wallet.entry import Decision, WalletRef
 from rater.wallet.member import Member
 from schemas.shape import Shape, shape_key
@@ -69,8 +70,8 @@ class Catalogues:
             CatalogueError: the catalogue or the assignment that decided is not kept.
         """
         catalogue = await self.get(decision.catalogue)
-        assignment = Directory.assignment_as_of(subscriber, decision.subscriber_version, at_ms)
-        assignment = assignment or Directory.assignment(subscriber, at_ms)
+        assignment = subscriber.assignment_as_of(decision.subscriber_version, at_ms)
+        assignment = assignment or subscriber.assignment_at(at_ms)
         name = unpack(decision.cover).plan if decision.cover else assignment.plan if assignment else ""
         plan = catalogue.plan(name, at_ms)
         if assignment is None or plan is None:

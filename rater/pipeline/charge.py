@@ -133,7 +133,7 @@ class Charger:
             directory = self._sims.directory
             name = pool.key.decode().split("/", 2)[2]
             subscriber = await directory.get(event.wallet.tenant, name)
-            assignment = directory.assignment(subscriber, at_ms) if subscriber is not None else None
+            assignment = subscriber.assignment_at(at_ms) if subscriber is not None else None
             if subscriber is not None and assignment is not None and assignment.wallet == event.wallet.name:
                 key = pool.key
                 found.append(Subject(subscriber, assignment, event.wallet, key, at_ms, last_ms, begins, is_pool=True))

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import msgspec
 
-from rater.directory import Assignment, Directory, Subscriber
 from rater.errors import PlanError
 from rater.plans.life import Step, Subscription, View, begin, first_usage, needs_step, next_step, wake
+from rater.subscriber import Assignment, Subscriber
 from rater.wallet.entry import WalletRef
 
 
@@ -91,5 +91,5 @@ def _while_it_lasts(subject: Subject, subscription: Subscription, view: View) ->
     last_ms = subject.last_ms
     if subscription.due_ms is None or subscription.due_ms > last_ms:
         return None
-    assignment = Directory.assignment(subject.subscriber, last_ms) or subject.assignment
+    assignment = subject.subscriber.assignment_at(last_ms) or subject.assignment
     return due_by_time(msgspec.structs.replace(subject, at_ms=last_ms, assignment=assignment), subscription, view)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rater.directory import Subscriber
 from rater.pipeline.batch import Rated
 from rater.pipeline.live import POOL, USED
 from rater.rating.charge import Charge
+from rater.subscriber import Subscriber
 from rater.wallet.entry import SessionUse
 from rater.wallet.member import Member
 from schemas.fates import Reason

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from rater.directory import Assignment, Subscriber
 from rater.geo import country_of_mcc, country_of_number
 from rater.plan import Plan
 from rater.plans.allowances import NEVER_MS
@@ -13,6 +12,7 @@ from rater.plans.credits import Use, use_of
 from rater.rating.charge import ChargePart
 from rater.rating.terms import Terms, terms_at
 from rater.rating.timeline import cycle_at
+from rater.subscriber import Assignment, Subscriber
 from rater.tariff.match import EMERGENCY
 from rater.tariff.model import Tariff
 from rater.wallet.entry import WalletRef

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from rater.directory import lookup_key
 from rater.pipeline.batch import Batch, Fault, Faulted, Rated, RawEvent, Unresolved, Work
 from rater.pipeline.rater import Rater
 from rater.pipeline.sims import Sims
+from rater.subscriber import lookup_key
 from rater.tariff.numbers import NumberClasses
 from schemas.adapters.usage_json import UsageEvent, quick
 from schemas.checks import EARLIEST_MS, SPAN_MAX_MS, is_e164

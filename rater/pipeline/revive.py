@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from rater.directory import Directory, Subscriber
+from rater.directory import Directory
 from rater.identity import identity
 from rater.pipeline.batch import UNRATED, Faulted, Item, Rated, Work
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.rater import Rater
+from rater.subscriber import Subscriber
 from rater.wallet.entry import Decision
 from rater.wallet.store import WalletStore
 from schemas.fates import Reason

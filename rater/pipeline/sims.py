@@ -11,10 +11,11 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Directory, Subscriber, lookup_key
+from rater.directory import Directory
 from rater.pipeline.live import live_of
 from rater.pipeline.payer import Book, Payer
 from rater.plan import Plan
+from rater.subscriber import Assignment, Subscriber, lookup_key
 from rater.tariff.model import Tariff
 from rater.wallet.entry import WalletRef
 from rater.wallet.keys import document_key
@@ -164,7 +165,7 @@ class Sims:
     def payer(self, sim: Sim, at_ms: int) -> Payer | Unpaid:
         """Who pays for usage that starts at a time, or why nobody does."""
         subscriber = sim.subscriber
-        assignment = self.directory.assignment(subscriber, at_ms)
+        assignment = subscriber.assignment_at(at_ms)
         if assignment is None:
             return Reason.NO_PLAN, f"{subscriber.id} had no wallet at that time"
         member = self._member(subscriber, assignment.wallet)

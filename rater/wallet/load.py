@@ -16,8 +16,9 @@ import msgspec
 import yaml
 from msgspec import Meta
 
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.errors import WalletError
+from rater.subscriber import Assignment, Subscriber
 from rater.wallet.command import entry_of
 from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore

@@ -59,7 +59,7 @@ async def _run(settings: Settings, asked: Asked) -> Sums:
         parts = await stack.enter_async_context(open_parts(settings))
         now_ms = parts.clock_ms()
         new = _plans(catalogue, asked, now_ms)
-        subscriptions = Subscriptions(parts.store, parts.directory, catalogue)
+        subscriptions = Subscriptions(parts.store, catalogue)
         migration = Migration(
             parts.directory, parts.accounts, parts.account_wallets, subscriptions, asked.old, new, parts.clock_ms
         )

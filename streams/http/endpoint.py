@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from rater.accounts.roles import MANAGERS, OPERATOR, ROLES, Actor, refusal
-from rater.directory import Assignment
 from rater.plans.terms import Role
+from rater.subscriber import Assignment
 from streams.http.desk import Desk
 from streams.http.keys import ApiKey, Scope
 from streams.http.paging import Query

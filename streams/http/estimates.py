@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rater.directory import Subscriber
 from rater.plans.calendar import local
 from rater.plans.model import Plan
+from rater.subscriber import Subscriber
 from schemas.usage import BASE_UNIT
 from streams.clickhouse.past_usage import Whose
 from streams.estimating import PastCost, TooMuchUsageError, past_cost

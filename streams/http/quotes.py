@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Meta
 
 from rater.cli.quote import Quoter
-from rater.directory import Directory
 from rater.plan import Plan
 from rater.rating.charge import Charge
 from rater.tariff.model import Tariff
@@ -114,7 +113,7 @@ async def _terms(call: Call[QuoteForm], usage: Usage, index: int) -> tuple[Tarif
     if not call.tenant:
         raise Problem("invalid", "needed to find the SIM; or name a plan or a tariff", "tenant")
     (subscriber,) = await call.desk.engine.parts.directory.resolve([usage])
-    assignment = Directory.assignment(subscriber, usage.start_ms) if subscriber else None
+    assignment = subscriber.assignment_at(usage.start_ms) if subscriber else None
     what = "such SIM at that time; name a plan or a tariff to quote without one"
     if assignment is None:
         raise Problem("not-found", f"{call.tenant} has no {what}", f"/usage/{index}")

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from rater.directory import Assignment, Subscriber
 from rater.errors import PlanError, UnknownPlanError, WalletError
+from rater.subscriber import Assignment, Subscriber
 from schemas.checks import unix_ms
 from schemas.commands import WalletCommand
 from streams.http.endpoint import Call, Endpoint, NoForm

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from rater.accounts.roles import ROLES, role_of
-from rater.directory import Subscriber
 from rater.errors import PlanError, WalletError
 from rater.money import parse_nanos
 from rater.pipeline.choosing import Subject
@@ -30,6 +29,7 @@ from rater.plans.life import (
 )
 from rater.plans.life.state import Step
 from rater.plans.terms import Role
+from rater.subscriber import Subscriber
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.estimates import estimate_of
 from streams.http.forms import money

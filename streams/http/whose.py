@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rater.directory import Directory
 from rater.pipeline.batch import RawEvent
 from schemas.decode import decode_kafka, decoder
 from schemas.usage import Usage
@@ -29,7 +28,7 @@ async def check_usage(call: Call[Any], format: str, events: Sequence[RawEvent]) 
     within: set[tuple[str, str]] = set()
     for (index, usage), subscriber in zip(found, subscribers, strict=True):
         field = f"/{index}" if len(events) > 1 else ""
-        assignment = Directory.assignment(subscriber, usage.start_ms) if subscriber else None
+        assignment = subscriber.assignment_at(usage.start_ms) if subscriber else None
         if assignment is None:
             raise Problem("not-found", f"{call.tenant} has no such SIM at that time", field)
         if (assignment.account, assignment.wallet) not in within:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from rater.directory import Directory, Subscriber
+from rater.directory import Directory
 from rater.pipeline.choosing import Subject
 from rater.plans.life import Subscription, View
+from rater.subscriber import Subscriber
 from rater.subscriptions import Subscriptions
 
 #: Subscribers read at a time.

@@ -27,7 +27,7 @@ class Offers:
         seen = 0
         async for sim in self._store.members(wallet.tenant, wallet.wallet, SIMS_MAX):
             subscriber = await self._directory.get(wallet.tenant, sim)
-            assignment = Directory.assignment(subscriber, now_ms) if subscriber is not None else None
+            assignment = subscriber.assignment_at(now_ms) if subscriber is not None else None
             if assignment is not None and assignment.wallet == wallet.wallet:
                 names.add(assignment.plan)
             seen += 1

@@ -15,8 +15,8 @@ import msgspec
 
 from rater.accounts.book import Accounts
 from rater.accounts.wallets import AccountWallets
-from rater.directory import Subscriber
 from rater.errors import WalletError
+from rater.subscriber import Subscriber
 from rater.wallet.keys import values_of
 from streams.webhooks.delivery import Delivery
 from streams.webhooks.endpoints import Reason, WebhookEndpoint, disabled

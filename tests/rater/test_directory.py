@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.errors import WalletError
+from rater.subscriber import Assignment, Subscriber
 from rater.wallet.entry import Decision, Kind, Stale
 from rater.wallet.store import WalletStore
 from schemas.usage import Usage
@@ -90,7 +91,7 @@ async def test_a_sim_of_no_wallet_is_refused(wallets: Wallets) -> None:
 
 def test_the_assignment_is_that_of_the_events_own_time() -> None:
     moved = Subscriber("t", "s", 2, (Assignment(10, "a", "", "", ""), Assignment(20, "b", "", "", "")))
-    found = [Directory.assignment(moved, at_ms) for at_ms in (9, 10, 19, 20, 99)]
+    found = [moved.assignment_at(at_ms) for at_ms in (9, 10, 19, 20, 99)]
     assert [one and one.wallet for one in found] == [None, "a", "a", "b", "b"]
 
 
@@ -99,7 +100,7 @@ async def charge(wallets: Wallets, worker: Directory, at_ms: int, event_id: str)
     for _ in range(20):
         (sim,) = await worker.resolve([event(iccid="8900")])
         assert sim is not None
-        assignment = Directory.assignment(sim, at_ms)
+        assignment = sim.assignment_at(at_ms)
         assert assignment is not None
         one = usage("1", event_id, wallet=assignment.wallet, subscriber_version=sim.version)
         for wallet in {a.wallet for a in sim.assignments} - {assignment.wallet}:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rater.directory import Assignment, Subscriber
 from rater.errors import WalletError
 from rater.plans.life import Step, Subscription, View
+from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from tests.rater.pipeline.conftest import NOW_MS
 from tests.rater.pipeline.test_plans import OCTOBER_MS, Planned, bench
@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 
 async def sold(bench: Planned, plan: str) -> tuple[Subscriptions, Subscriber]:
     await bench.planned("20", plan)
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     found = await bench.directory.get("t", "sim-1")
     assert found is not None
     await subscriptions.begin(subscriptions.subject(found, OCTOBER_MS))
@@ -40,7 +40,7 @@ async def test_nothing_is_assigned_as_of_before_the_plan_that_a_subscriber_has(b
 
 async def test_who_has_no_subscription_is_moved_as_of_any_time(bench: Planned) -> None:
     await bench.planned("20", "payg")
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     found = await bench.directory.get("t", "sim-1")
     assert found is not None
     await subscriptions.check_move(found, Assignment(1, "other", "other", "payg", "EUR"))

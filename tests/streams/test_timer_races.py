@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rater.directory import Assignment
 from rater.plans.life import cancel
+from rater.subscriber import Assignment
 from rater.subscriptions import Subscriptions
 from schemas.lifecycle import LifecycleEvent
 from streams.timers import PUT_OFF_MS
@@ -63,7 +63,7 @@ async def test_who_could_not_pay_goes_on_where_there_is_nothing_to_pay(bench: Cl
     await bench.wallet("other", "10")
     bench.now_ms += DAY_MS
     await assign(bench, "sim-1", "payg", wallet)
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     found = await bench.directory.get("t", "sim-1")
     assert found is not None
     await subscriptions.begin(subscriptions.subject(found, bench.now_ms))
@@ -89,7 +89,7 @@ async def test_a_floor_that_a_plan_lowers_pays_who_waits(bench: Clocked) -> None
     await bench.begun("3", "sim-1")
     assert (await bench.subscription("sim-1")).status == "unpaid"
     await bench.planned("3", "credit", "sim-2", from_ms=NOW_MS)
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     found = await bench.directory.get("t", "sim-2")
     assert found is not None
     await subscriptions.begin(subscriptions.subject(found, bench.now_ms))
@@ -100,7 +100,7 @@ async def test_a_floor_that_a_plan_lowers_pays_who_waits(bench: Clocked) -> None
 
 async def test_what_one_is_given_back_pays_who_waits(bench: Clocked) -> None:
     await bench.planned("12", "back", "sim-1", from_ms=NOW_MS)
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     first = await bench.directory.get("t", "sim-1")
     assert first is not None
     await subscriptions.begin(subscriptions.subject(first, bench.now_ms))
@@ -152,7 +152,7 @@ async def test_what_was_due_before_another_plan_was_assigned_is_done_first(bench
     await bench.begun("100", "sim-1")
     bench.now_ms += 40 * DAY_MS
     await assign(bench, "sim-1", "dear")
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     found = await bench.directory.get("t", "sim-1")
     assert found is not None
     await subscriptions.begin(subscriptions.subject(found, bench.now_ms))

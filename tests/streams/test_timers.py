@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from rater.directory import Assignment, Directory
+from rater.directory import Directory
 from rater.pipeline.live import read_subscription
 from rater.plans.life import Subscription
+from rater.subscriber import Assignment
 from rater.subscriptions import Subscriptions
 from rater.wallet.keys import document_key
 from rater.wallet.outbox import Outbox
@@ -42,7 +43,7 @@ class Clocked(Planned):
 
     async def begun(self, balance: str, *sims: str) -> None:
         await self.planned(balance, "monthly", *sims, from_ms=NOW_MS)
-        subscriptions = Subscriptions(self.store, self.directory, self.catalogue())
+        subscriptions = Subscriptions(self.store, self.catalogue())
         for sim in sims:
             found = await self.directory.get("t", sim)
             assert found is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.identity import identity
 from rater.money import parse_nanos
 from rater.numbers.book import NumberBook
@@ -14,6 +14,7 @@ from rater.numbers.orders import NumberOrder, NumberOrders
 from rater.pipeline.choosing import Subject
 from rater.pipeline.live import read_subscription
 from rater.plans.life import Subscription, auto_pay, release
+from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Decision, Entry, Kind
 from rater.wallet.keys import document_key
@@ -53,7 +54,7 @@ class Worker:
         self.store = WalletStore(redis, shards, "process")
         self.directory = Directory(redis, self.store)
         catalogue = Catalogue({"tariffs/test.yaml": TARIFF.format(price="1.00"), "plans/line.yaml": PLAN})
-        self.subscriptions = Subscriptions(self.store, self.directory, catalogue)
+        self.subscriptions = Subscriptions(self.store, catalogue)
         self.book = NumberBook(redis, self.store)
         self.orders = NumberOrders(self.store, self.directory, self.subscriptions, self.book)
         self.timers = Timers(redis, self.store)

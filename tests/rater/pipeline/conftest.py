@@ -9,13 +9,14 @@ import orjson
 import pytest
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.identity import identity
 from rater.money import parse_nanos
 from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.settle import Outputs
+from rater.subscriber import Assignment, Subscriber
 from rater.wallet.entry import Entry, Kind
 from rater.wallet.store import WalletStore
 

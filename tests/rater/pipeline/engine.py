@@ -12,7 +12,7 @@ import orjson
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.errors import PlanError, WalletError
 from rater.identity import identity
 from rater.money import parse_nanos
@@ -21,6 +21,7 @@ from rater.pipeline.live import read_subscription
 from rater.pipeline.pipeline import Pipeline
 from rater.plans.change import preview_at
 from rater.plans.life import account_of, buy, cancel, change, schedule
+from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Entry, Kind
 from rater.wallet.keys import document_key
@@ -76,7 +77,7 @@ class Engine(Planned):
         self.count = 0
         self.workers: list[Pipeline] = []
         self.sweepers = [self._sweeper(), self._sweeper()]
-        self.subscriptions = Subscriptions(store, self.directory, catalogue())
+        self.subscriptions = Subscriptions(store, catalogue())
         #: By id: the delivery, and what was said of it then.
         self.said: dict[str, tuple[Batch, dict[str, Any]]] = {}
         self.records: dict[tuple[str, int], dict[str, Any]] = {}

@@ -12,13 +12,14 @@ import pytest
 from redis.exceptions import ConnectionError as LostError
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.identity import identity
 from rater.money import parse_nanos
 from rater.pipeline.batch import Door, Rated, Work
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.rating.rate import rate
+from rater.subscriber import Assignment, Subscriber
 from rater.wallet.entry import Entry, Kind
 from rater.wallet.store import WalletStore
 from schemas.decode import decode_usage

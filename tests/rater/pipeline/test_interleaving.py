@@ -10,10 +10,10 @@ import orjson
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from rater.directory import Assignment, Subscriber
 from rater.money import parse_nanos
 from rater.pipeline.batch import Door, Work
 from rater.pipeline.settle import Outputs
+from rater.subscriber import Assignment, Subscriber
 from schemas.fates import Fate
 from tests.rater.pipeline.conftest import NOW_MS, Bench, usage
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.money import parse_nanos
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
+from rater.subscriber import Assignment, Subscriber
 from schemas.fates import Fate, Reason
 from tests.rater.pipeline import conftest
 from tests.rater.pipeline.conftest import NOW_MS, Bench, catalogue, usage

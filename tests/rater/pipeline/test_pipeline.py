@@ -10,11 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.errors import CatalogueError, PartsError, WalletError
 from rater.money import parse_nanos
 from rater.pipeline.batch import Door
 from rater.pipeline.settle import Outputs
+from rater.subscriber import Assignment, Subscriber
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
 from tests.rater.pipeline.conftest import NOW_MS, PLAN, Bench, message, usage

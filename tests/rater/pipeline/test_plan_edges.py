@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rater.directory import Assignment
 from rater.pipeline.choosing import Subject, after_refill
 from rater.pipeline.stepper import Stepper
+from rater.subscriber import Assignment
 from rater.subscriptions import Subscriptions
 from schemas.fates import Fate
 from tests.rater.pipeline.conftest import NOW_MS, message, usage
@@ -47,7 +47,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def begin(bench: Planned, sim: str, at_ms: int) -> None:
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     found = await bench.directory.get("t", sim)
     assert found is not None
     await subscriptions.begin(subscriptions.subject(found, at_ms))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rater.directory import Assignment, Subscriber
 from rater.identity import identity
 from rater.pipeline.batch import Batch
 from rater.pipeline.choosing import Subject, after_refill
 from rater.pipeline.stepper import Stepper
 from rater.plans.life import buy
+from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Decision, Entry, Kind
 from schemas.fates import Fate, Reason
@@ -47,14 +47,14 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def subject(bench: Planned, sim: str, at_ms: int) -> Subject:
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     found = await bench.directory.get("t", sim)
     assert found is not None
     return subscriptions.subject(found, at_ms)
 
 
 async def begin(bench: Planned, sim: str, at_ms: int) -> None:
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     await subscriptions.begin(await subject(bench, sim, at_ms))
 
 
@@ -142,7 +142,7 @@ async def test_usage_that_the_tariff_blocks_is_not_the_first(bench: Planned) -> 
 
 async def test_a_request_that_is_repeated_after_a_move_costs_nothing_more(bench: Planned) -> None:
     """Its answer was lost, and the SIM has another wallet by now: it is found made in the one before."""
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     await bench.planned("10", "extra")
     await bench.wallet("elsewhere", "10")
 
@@ -187,7 +187,7 @@ async def test_what_was_rated_before_an_add_on_uses_it_though_a_later_one_knows_
     await pipeline.process(bench.batch(by("iccid", ICCID, "1")))
     torn = pipeline.begin(bench.batch(by("msisdn", MSISDN, "2"), by("iccid", ICCID, "3"), start=1))
     who = await subject(bench, "sim-1", NOW_MS - 14 * HOUR_MS)  # when the messages were sent
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     await subscriptions.make(who, lambda sub, view: buy(sub, "texts", "order", who.at_ms, view), "request")
     await pipeline.process(bench.batch(by("iccid", ICCID, "4"), start=9))
     await pipeline.resolve(torn)

@@ -8,11 +8,12 @@ import orjson
 import pytest
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.pipeline.batch import Batch
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.settle import Outputs
+from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
@@ -246,7 +247,7 @@ async def pooled(bench: Planned, balance: str, *sims: str) -> None:
     await bench.planned(balance, "pool-5", "line")
     assignment = Assignment(0, "w", "w", "payg", "EUR")
     await bench.directory.add([Subscriber("t", sim, 1, (assignment,)) for sim in sims], now_ms=NOW_MS)
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     line = await bench.directory.get("t", "line")
     assert line is not None
     await subscriptions.begin(subscriptions.subject(line, NOW_MS - 86_400_000))
@@ -321,7 +322,7 @@ async def test_a_pools_own_line_uses_it_like_any_other(bench: Planned) -> None:
 async def test_usage_a_moment_older_than_the_subscription_is_its_first(bench: Planned) -> None:
     """A SIM that was put on a plan "for ever" began when it was added; its usage may have been under way."""
     await bench.planned("20", "fee-5", from_ms=0)
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     sim = await bench.directory.get("t", "sim-1")
     assert sim is not None
     await subscriptions.begin(subscriptions.subject(sim, NOW_MS))

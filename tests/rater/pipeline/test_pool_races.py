@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rater.directory import Assignment, Subscriber
 from rater.pipeline.batch import Door
 from rater.pipeline.live import USED
+from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from tests.rater.pipeline.conftest import NOW_MS, message, usage
 from tests.rater.pipeline.test_plans import PLANS, Planned, bench, pooled, records, told
@@ -18,7 +18,7 @@ DAY_MS = 86_400_000
 
 
 async def begin(bench: Planned, sim: str, at_ms: int) -> None:
-    subscriptions = Subscriptions(bench.store, bench.directory, bench.catalogue())
+    subscriptions = Subscriptions(bench.store, bench.catalogue())
     found = await bench.directory.get("t", sim)
     assert found is not None
     await subscriptions.begin(subscriptions.subject(found, at_ms))

@@ -14,11 +14,11 @@ import redis.asyncio as redis_async
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rater.directory import Assignment, Subscriber
 from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import Preparer
 from rater.pipeline.settle import Outputs
+from rater.subscriber import Assignment, Subscriber
 from rater.wallet.store import WalletStore
 from tests.rater.pipeline.conftest import NOW_MS, Bench
 

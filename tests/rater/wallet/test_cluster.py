@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from redis.asyncio import RedisCluster
 
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.errors import UnsafeRedisError
+from rater.subscriber import Assignment, Subscriber
 from rater.wallet.entry import Stale
 from rater.wallet.store import WalletStore
 from schemas.usage import Usage

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rater.directory import Assignment, Directory
+from rater.directory import Directory
 from rater.errors import WalletError
+from rater.subscriber import Assignment
 from rater.wallet.load import load_wallets, read_wallets
 from schemas.usage import Usage
 from tests.rater.wallet.building import NOW_MS, Wallets, amount

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from rater.directory import Assignment, Directory
+from rater.directory import Directory
 from rater.invoices.model import Invoice, closing_of
 from rater.money import NANOS
+from rater.subscriber import Assignment
 from rater.wallet.store import WalletStore
 from streams.invoices.desk import InvoiceDesk
 from streams.invoices.shelf import Shelf

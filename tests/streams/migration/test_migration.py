@@ -71,7 +71,7 @@ class Moved(Planned):
         for sim in SIMS[1:]:  # the first has not begun
             found = await self.directory.get("t", sim)
             assert found is not None
-            subscriptions = Subscriptions(self.store, self.directory, self.catalogue())
+            subscriptions = Subscriptions(self.store, self.catalogue())
             await subscriptions.begin(subscriptions.subject(found, NOW_MS))
 
     def run(self, to: str = "new", redis: Any = None) -> tuple[Migration, Directory, Subscriptions]:
@@ -80,7 +80,7 @@ class Moved(Planned):
         store = WalletStore(redis, self.store.shards, "process")
         directory, catalogue = Directory(redis, store), self.catalogue()
         accounts = Accounts(redis, store, directory)
-        subscriptions = Subscriptions(store, directory, catalogue)
+        subscriptions = Subscriptions(store, catalogue)
         new = catalogue.plan(to, NOW_MS)
         assert new is not None
         wallets = AccountWallets(redis, store, accounts)

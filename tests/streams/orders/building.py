@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 
 from rater.catalogue import Catalogue
-from rater.directory import Assignment, Directory, Subscriber
+from rater.directory import Directory
 from rater.money import parse_nanos
 from rater.orders.model import Asker, Item, Order
 from rater.payments.model import Means
 from rater.plans.order import OrderLine
 from rater.settings import Settings
+from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Kind
 from schemas.notice import Notice
@@ -74,7 +75,7 @@ class Counter:
             for method, provider in payments.providers.items():
                 payments.providers[method] = life.mortal(provider)
         directory = Directory(redis, store)
-        subscriptions = Subscriptions(store, directory, catalogue())
+        subscriptions = Subscriptions(store, catalogue())
         orders = Orders(
             Settings(), redis, store, directory, subscriptions, payments.desk, lambda: self.till.now_ms, lambda: None,
             kafka=False,
@@ -91,7 +92,7 @@ class Counter:
         directory = Directory(self.till.redis, self.till.store)
         subscriber = Subscriber("t", "sim", 1, (Assignment(self.till.now_ms, "w", "w", "free", "EUR"),))
         await directory.add([subscriber], now_ms=self.till.now_ms)
-        subscriptions = Subscriptions(self.till.store, directory, catalogue())
+        subscriptions = Subscriptions(self.till.store, catalogue())
         await subscriptions.begin(subscriptions.subject(subscriber, self.till.now_ms))
 
     def wanted(self, payment: str = "balance", card: str = "pm_ok", **fields: Any) -> Order:
@@ -116,7 +117,7 @@ class Counter:
         directory = Directory(self.till.redis, self.till.store)
         subscriber = await directory.get("t", "sim")
         assert subscriber is not None
-        subscriptions = Subscriptions(self.till.store, directory, catalogue())
+        subscriptions = Subscriptions(self.till.store, catalogue())
         found, _ = await subscriptions.present(subscriptions.subject(subscriber, self.till.now_ms))
         return found.plan
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rater.directory import Assignment, Directory
+from rater.directory import Directory
 from rater.identity import identity
 from rater.money import parse_nanos
 from rater.orders.model import Item
 from rater.plans.order import OrderLine
+from rater.subscriber import Assignment
 from rater.wallet.entry import Entry, Kind
 from tests.streams.orders.building import Counter, counter
 from tests.streams.payments.building import DAY_MS

@@ -151,7 +151,7 @@ async def bundles(desk: Counter) -> list[str]:
     directory = Directory(desk.till.redis, desk.till.store)
     subscriber = await directory.get("t", "sim")
     assert subscriber is not None
-    subscriptions = Subscriptions(desk.till.store, directory, catalogue())
+    subscriptions = Subscriptions(desk.till.store, catalogue())
     found, _ = await subscriptions.present(subscriptions.subject(subscriber, desk.till.now_ms))
     return sorted(bought.id for bought in found.bought)
 

@@ -9,7 +9,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from rater.directory import Assignment, Subscriber
+from rater.subscriber import Assignment, Subscriber
 from schemas.generate import schema
 from schemas.notice import Notice
 from schemas.webhook import WebhookMessage
