@@ -25,7 +25,8 @@ from rater.identity import identity
 from rater.money import parse_nanos
 from rater.pipeline.tally import Tally
 from rater.wallet.load import WalletForm
-from rater.wallet.store import WalletState, WalletStore
+from rater.wallet.states import WalletState
+from rater.wallet.store import WalletStore
 from schemas.fates import Fate, Reason
 from schemas.lifecycle import LifecycleEvent
 from streams.topics import DEAD_LETTERS, LIFECYCLE, PARKED, RATED, REFUSED, TopicRecord

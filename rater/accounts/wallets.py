@@ -20,7 +20,8 @@ from rater.accounts.roles import MANAGERS, Actor, refusal
 from rater.errors import AccountError
 from rater.wallet.command import carry_out
 from rater.wallet.keys import values_of
-from rater.wallet.store import WalletState, WalletStore
+from rater.wallet.states import WalletState
+from rater.wallet.store import WalletStore
 from schemas.commands import WalletCommand
 
 

@@ -14,7 +14,7 @@ from rater.errors import WalletError
 from rater.money import MoneyError, format_nanos
 from rater.settings import Settings
 from rater.wallet.command import carry_out
-from rater.wallet.store import WalletState
+from rater.wallet.states import WalletState
 from rater.wallet.transfer import Order
 from schemas.commands import WalletCommand
 

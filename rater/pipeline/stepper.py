@@ -31,7 +31,8 @@ from rater.wallet.entry import HOLDS, Decision, Entry, Kind, Outcome, Steps
 from rater.wallet.keys import document_key
 from rater.wallet.member import Member, head_of, pack_upon
 from rater.wallet.news import pack_notice
-from rater.wallet.store import WalletState, WalletStore
+from rater.wallet.states import WalletState
+from rater.wallet.store import WalletStore
 from schemas.fates import Fate
 from schemas.notice import Notice
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 from redis.asyncio import RedisCluster
@@ -14,11 +13,12 @@ from rater.errors import UnsafeRedisError, WalletError
 from rater.wallet import function
 from rater.wallet.command_call import pack_commands
 from rater.wallet.durability import Durability, check_durability
-from rater.wallet.entry import Answer, Debit, Decision, Entry, Stale, WalletRef, hold_names
+from rater.wallet.entry import Answer, Debit, Decision, Entry, Stale, WalletRef
 from rater.wallet.keys import shard_of, tag, values_of
-from rater.wallet.member import counters_of, head_of
+from rater.wallet.pages import in_turn, pages_of
+from rater.wallet.states import MemberState, WalletState, member_state, wallet_state
 from rater.wallet.usage_call import pack_charge
-from rater.wallet.verdict import unpack_answer, unpack_head, unpack_verdict, unpack_wallet
+from rater.wallet.verdict import unpack_answer, unpack_head, unpack_verdict
 
 #: Says how many shards there are; fixed with the first wallet.
 META = "rater:meta"
@@ -28,39 +28,6 @@ CALL_ENTRIES_MAX = 4000
 REPLICA_WAIT_MS = 2000
 #: Stale answers that wait for a repair, not for their turn: later events of the wallet do not wait for them.
 _REPAIRED_BY_HAND = ("no_wallet", "currency")
-
-
-@dataclass(frozen=True)
-class WalletState:
-    """A wallet as it stands. available = balance - floor."""
-
-    tenant: str
-    wallet: str
-    currency: str
-    balance_nanos: int
-    floor_nanos: int
-    n: int
-    holds: tuple[str, ...]
-    status_version: int
-    #: It is low when so much is available, or less; None: it has no threshold.
-    threshold_nanos: int | None = None
-
-    @property
-    def available_nanos(self) -> int:
-        """What may be spent."""
-        return self.balance_nanos - self.floor_nanos
-
-
-@dataclass(frozen=True)
-class MemberState:
-    """A subscriber of a wallet. `active` is False after it moved away."""
-
-    subscriber: str
-    version: int
-    holds: tuple[str, ...]
-    status_version: int
-    active: bool
-    counters: dict[str, int]
 
 
 class WalletStore:
@@ -134,7 +101,7 @@ class WalletStore:
                 group.append(event)
         # One view for all calls: what it says was looked up elsewhere by the caller, what is learnt on the way was not.
         dropped = list(self._dropped_before_ms)
-        pages = {shard: _pages(list(groups.values()), CALL_ENTRIES_MAX) for shard, groups in by_shard.items()}
+        pages = {shard: pages_of(list(groups.values()), CALL_ENTRIES_MAX) for shard, groups in by_shard.items()}
         behind: set[bytes] = set()
         news: set[int] = set()
         while pages:
@@ -143,7 +110,7 @@ class WalletStore:
                 page = next(rest, None)
                 if page is None:
                     del pages[shard]
-                elif sent := _in_turn(page, behind):
+                elif sent := in_turn(page, behind):
                     calls.append((shard, sent, pack_charge(sent, now_ms, epoch, dropped[shard])))
             replies = await self._calls("charge", [(tag(shard), packed) for shard, _, packed in calls])
             for (shard, sent, _), (entries, *answers) in zip(calls, replies, strict=True):
@@ -264,21 +231,20 @@ class WalletStore:
     async def wallet(self, tenant: str, wallet: str) -> WalletState | None:
         """A wallet as it stands, or None."""
         packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:w:{tenant}/{wallet}")
-        return _state(tenant, wallet, packed)
+        return wallet_state(tenant, wallet, packed)
 
     async def wallets(self, refs: Iterable[WalletRef]) -> list[WalletState | None]:
         """Wallets as they stand, each None where there is none."""
         wanted = list(refs)
         states = await values_of(self._redis, [ref.key for ref in wanted])
-        return [_state(ref.tenant, ref.name, packed) for ref, packed in zip(wanted, states, strict=True)]
+        return [wallet_state(ref.tenant, ref.name, packed) for ref, packed in zip(wanted, states, strict=True)]
 
     async def member(self, tenant: str, wallet: str, subscriber: str) -> MemberState | None:
         """A subscriber as its wallet's shard knows it, or None."""
         packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:b:{tenant}/{wallet}/{subscriber}")
         if packed is None:
             return None
-        assigned, holds, version, active = head_of(packed)
-        return MemberState(subscriber, assigned, hold_names(holds), version, bool(active), counters_of(packed))
+        return member_state(subscriber, packed)
 
     async def documents(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Subscriptions by key."""
@@ -306,38 +272,3 @@ class WalletStore:
             for name in names:
                 yield name.decode()
             start = "(" + names[-1].decode()
-
-
-def _state(tenant: str, wallet: str, packed: bytes | None) -> WalletState | None:
-    if packed is None:
-        return None
-    currency, balance, floor, n, holds, version, threshold = unpack_wallet(packed)
-    return WalletState(tenant, wallet, currency, balance, floor, n, hold_names(holds), version, threshold)
-
-
-def _in_turn(page: Sequence[list[Debit]], behind: set[bytes]) -> list[list[Debit]]:
-    """The wallets of a page that wait for nothing; the events of the others are answered."""
-    sent = [group for group in page if group[0].wallet.key not in behind]
-    if len(sent) < len(page):
-        for group in page:
-            if group[0].wallet.key in behind:
-                for event in group:
-                    event.answer = Stale("behind")
-    return sent
-
-
-def _pages(groups: Sequence[list[Debit]], events_max: int) -> Iterator[list[list[Debit]]]:
-    """Wallets' events in calls of at most so many; a wallet with more is cut."""
-    page: list[list[Debit]] = []
-    room = events_max
-    for group in groups:
-        start = 0
-        while start < len(group):
-            piece = group[start : start + room] if start or len(group) > room else group
-            page.append(piece)
-            start, room = start + len(piece), room - len(piece)
-            if not room:
-                yield page
-                page, room = [], events_max
-    if page:
-        yield page

@@ -27,7 +27,8 @@ from rater.money import MoneyError, format_nanos, parse_nanos
 from rater.wallet.entry import Decision, Entry, Kind, Stale
 from rater.wallet.legs import came_back
 from rater.wallet.news import Onward, pack_onward
-from rater.wallet.store import WalletState, WalletStore
+from rater.wallet.states import WalletState
+from rater.wallet.store import WalletStore
 from schemas.commands import WalletCommand
 from schemas.fates import Fate
 

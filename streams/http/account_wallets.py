@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rater.geo.codes import is_currency
-from rater.wallet.store import WalletState
+from rater.wallet.states import WalletState
 from streams.http.accounts import claim, get_account, parts_of, reach_account, told
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.forms_accounts import AccountWallet, AccountWalletOut, WalletNames

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from rater.money import parse_nanos
 from rater.payments.auto_refill import AutoRefillTerms, WalletAutoRefill
-from rater.wallet.store import WalletState
+from rater.wallet.states import WalletState
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.forms import money
 from streams.http.payment_forms import AutoRefillOut, NewAutoRefill

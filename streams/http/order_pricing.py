@@ -21,7 +21,7 @@ from rater.plans.due import billing_periods, period_fee
 from rater.plans.model import Plan
 from rater.plans.order import OrderLine, OrderPreview, addon_lines, plan_lines, preview_order, refill_lines
 from rater.rating.explain import number_text
-from rater.wallet.store import WalletState
+from rater.wallet.states import WalletState
 from streams.http.endpoint import Call
 from streams.http.forms import money
 from streams.http.forms_orders import OrderItem, OrderLineOut, OrderPreviewOut, OrderRefusal, PreviewForm

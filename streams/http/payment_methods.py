@@ -9,7 +9,7 @@ from rater.accounts.changes import PaymentDetails
 from rater.accounts.roles import OPERATOR
 from rater.payments.methods import SavedMethod, WalletMethods, removed, saved
 from rater.payments.model import Means
-from rater.wallet.store import WalletState
+from rater.wallet.states import WalletState
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.payment_forms import SavedMethodIn, SavedMethodOut, SavedMethods
 from streams.http.problems import Problem

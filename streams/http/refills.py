@@ -9,7 +9,7 @@ import msgspec
 from rater.payments.auto_refill import payment_id
 from rater.payments.model import Means, Payment, Purpose
 from rater.plans.model import Method, Plan, Refill
-from rater.wallet.store import WalletState
+from rater.wallet.states import WalletState
 from streams.http.endpoint import Call, Endpoint, NoForm
 from streams.http.forms import money
 from streams.http.payment_forms import NewRefill, Offer, PaymentOut, PlanQuery, RefillOffers, shown

@@ -17,7 +17,7 @@ from rater.payments.model import Means
 from rater.pipeline.choosing import Subject
 from rater.plans.order import OrderPreview, Payment, preview_order
 from rater.rating.explain import number_text
-from rater.wallet.store import WalletState
+from rater.wallet.states import WalletState
 from streams.http.endpoint import Call
 from streams.http.forms import instant, money
 from streams.http.forms_orders import (

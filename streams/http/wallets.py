@@ -11,7 +11,7 @@ from rater.geo.codes import is_currency
 from rater.money import parse_nanos
 from rater.wallet.command import carry_out
 from rater.wallet.entry import Decision
-from rater.wallet.store import WalletState
+from rater.wallet.states import WalletState
 from schemas.commands import WalletCommand
 from streams.clickhouse.queries import WalletPlace, change_nanos, wallet_page
 from streams.http.endpoint import Call, Endpoint, NoForm

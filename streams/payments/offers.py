@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from rater.catalogue import Catalogue
 from rater.directory import Directory
 from rater.plans.model import Plan, Refill
-from rater.wallet.store import WalletState, WalletStore
+from rater.wallet.states import WalletState
+from rater.wallet.store import WalletStore
 
 #: SIMs of a wallet whose plans are looked at; a company's have few different ones.
 SIMS_MAX = 1000

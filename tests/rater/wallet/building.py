@@ -12,7 +12,8 @@ from rater.money import parse_nanos
 from rater.wallet.entry import Answer, Debit, Decision, Entry, Kind, SessionUse, Stale, WalletRef
 from rater.wallet.member import Member
 from rater.wallet.outbox import Outbox
-from rater.wallet.store import WalletState, WalletStore
+from rater.wallet.states import WalletState
+from rater.wallet.store import WalletStore
 from schemas.fates import Reason
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 
