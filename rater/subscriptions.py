@@ -19,6 +19,7 @@ from rater.subscriber import Assignment, Subscriber
 from rater.wallet.entry import Decision
 from rater.wallet.keys import document_key
 from rater.wallet.store import WalletStore
+from rater.wallet.timers import Timers
 from schemas.fates import Reason
 
 #: Works out the step that is asked for.
@@ -66,6 +67,15 @@ class Subscriptions:
                 subscription = None
             found.append((subscription, view_of(self.catalogue, standing.member.counters, standing.available_nanos)))
         return found
+
+    async def begin_assigned(self, subscriber: Subscriber, timers: Timers, *, now_ms: int) -> None:
+        """Begin the plan that was assigned last, or note when that is due. A crash before: it begins with its usage."""
+        assignment = subscriber.assignments[-1]
+        if assignment.from_ms > now_ms:
+            wallet = self._store.wallet_ref(subscriber.tenant, assignment.wallet)
+            await timers.put(wallet, subscriber.id, assignment.from_ms)
+        else:
+            await self.begin(self.subject(subscriber, now_ms))
 
     async def begin(self, subject: Subject) -> None:
         """Begin the assigned plan, if it has a life or another ends with it, so that this does not wait for usage."""

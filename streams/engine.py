@@ -13,7 +13,6 @@ from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import DAY_MS, HOUR_MS, Limits
 from rater.settings import Settings
-from rater.wallet.timers import Timers
 from streams.clickhouse.ids import OldIds
 from streams.clickhouse.process import Order
 from streams.clickhouse.server import ClickHouse
@@ -93,7 +92,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             open_desks(parts, catalogue, clickhouse, publisher, news_sink, kafka=kafka)
         )
         sweeper = Sweeper(
-            Timers(parts.redis, parts.store), parts.store, parts.directory, catalogue, parts.clock_ms,
+            parts.timers, parts.store, parts.directory, catalogue, parts.clock_ms,
             lambda: publisher.leased,
         )  # fmt: skip
         pipeline = await _pipeline(parts, catalogue, clickhouse)
@@ -156,7 +155,7 @@ async def publish_outbox(parts: Parts) -> None:
 
 
 async def _settle_timers(parts: Parts) -> None:
-    timers = Timers(parts.redis, parts.store)
+    timers = parts.timers
     next_ms = await timers.next_ms()
     if next_ms is not None and next_ms <= parts.clock_ms():
         catalogue, every = Catalogue.load(Path(parts.settings.engine.catalogue)), range(parts.store.shards)

@@ -15,6 +15,7 @@ from rater.directory import Directory
 from rater.settings import Settings
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
+from rater.wallet.timers import Timers
 from rater.wallet.transfer import Transfers
 from streams.embedded.parts import EmbeddedParts
 
@@ -33,11 +34,13 @@ class Parts:
     accounts: Accounts = field(init=False)
     account_wallets: AccountWallets = field(init=False)
     transfers: Transfers = field(init=False)
+    timers: Timers = field(init=False)
 
     def __post_init__(self) -> None:
         self.accounts = Accounts(self.redis, self.store, self.directory)
         self.account_wallets = AccountWallets(self.redis, self.store, self.accounts)
         self.transfers = Transfers(self.redis, self.store)
+        self.timers = Timers(self.redis, self.store)
 
 
 @asynccontextmanager

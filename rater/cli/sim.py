@@ -58,10 +58,8 @@ def _catalogue_with(parts: Any, plan: str, currency: str) -> Catalogue:
 
 
 async def _begin(parts: Any, catalogue: Catalogue, subscriber: Subscriber) -> None:
-    """Let the assigned plan begin, if it has by now; after a crash before this it begins with the first usage."""
-    subscriptions, now_ms = Subscriptions(parts.store, catalogue), parts.clock_ms()
-    if subscriber.assignments[-1].from_ms <= now_ms:
-        await subscriptions.begin(subscriptions.subject(subscriber, now_ms))
+    """Let the assigned plan begin, now or when it is time."""
+    await Subscriptions(parts.store, catalogue).begin_assigned(subscriber, parts.timers, now_ms=parts.clock_ms())
 
 
 @sim.command()

@@ -34,10 +34,15 @@ Chooser = Callable[["Subject", Subscription | None, View], Step | None]
 
 
 def due_by_time(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:
-    """The next step that is due by time alone; where another plan was assigned since, that begins."""
+    """The next step that is due by time alone; where a plan was assigned since, that begins.
+
+    Who was loaded without a date begins with its first usage, not by time.
+    """
+    assignment = subject.assignment
     if subscription is None:
-        return None
-    if subscription.assigned_ms < subject.assignment.from_ms:
+        begins = assignment.from_ms > 0 and view.plan(assignment.plan, assignment.from_ms).has_life
+        return joins(subject, None, view) if begins else None
+    if subscription.assigned_ms < assignment.from_ms:
         return joins(subject, subscription, view)
     return next_step(subscription, subject.at_ms, view)
 

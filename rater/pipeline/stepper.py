@@ -193,7 +193,7 @@ class Stepper:
             document=pack_subscription(subscription),
             hold=",".join(held),
             reason=held[0] if held else "payment",
-            due_ms=subscription.due_ms,
+            due_ms=_due_ms(subject, subscription),
             waits=subscription.waits_for_money,
             floor_nanos=step.floor_nanos,
             pools=bool(shared),
@@ -219,6 +219,13 @@ class Stepper:
                 data=saying.data | {"charged": format_nanos(step.fee_nanos), "step": cause},
             )
         )
+
+
+def _due_ms(subject: Subject, subscription: Subscription) -> int | None:
+    """When the subscription, or a plan that was assigned for later, is to be looked at."""
+    own, since_ms = subject.wallet.name, subscription.assigned_ms
+    later = (one.from_ms for one in subject.subscriber.assignments if one.wallet == own and one.from_ms > since_ms)
+    return min((at_ms for at_ms in (subscription.due_ms, *later) if at_ms is not None), default=None)
 
 
 def _is_stopped(state: bytes, wallet: WalletState | None) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
+from rater.wallet.entry import WalletRef
 from rater.wallet.keys import tag
 from rater.wallet.store import WalletStore
 
@@ -44,6 +45,10 @@ class Timers:
         """When the earliest entry of all shards is due."""
         first = [await self._redis.zrange(_key(shard), 0, 0, withscores=True) for shard in range(self._store.shards)]
         return min((int(entries[0][1]) for entries in first if entries), default=None)
+
+    async def put(self, wallet: WalletRef, subscriber: str, due_ms: int) -> None:
+        """Let a subscriber of a wallet be looked at by then, if it is not sooner."""
+        await self._redis.zadd(_key(wallet.shard), {f"{wallet.tenant}/{wallet.name}/{subscriber}": due_ms}, lt=True)
 
     async def drop(self, shard: int, entry: DueEntry) -> None:
         """Take an entry out if it is still the one that was read."""

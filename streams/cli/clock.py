@@ -13,7 +13,6 @@ from rater.catalogue import Catalogue
 from rater.clock import MovedClock
 from rater.errors import SettingError
 from rater.settings import Settings
-from rater.wallet.timers import Timers
 from streams.engine import open_ledger, publish_outbox
 from streams.parts import open_parts
 from streams.timers import Sweeper
@@ -78,8 +77,7 @@ async def _set(settings: Settings, moved: MovedClock, at_ms: int) -> None:
 async def _advance(settings: Settings, moved: MovedClock, until_ms: int) -> None:
     """From one due step to the next, so that each happens at its time; then to the end."""
     async with open_parts(settings) as parts:
-        timers = Timers(parts.redis, parts.store)
-        catalogue = Catalogue.load(Path(settings.engine.catalogue))
+        timers, catalogue = parts.timers, Catalogue.load(Path(settings.engine.catalogue))
         every = range(parts.store.shards)
         sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: every)
         while True:

@@ -85,11 +85,10 @@ async def move(call: Call[Move]) -> Sim:
 
 
 async def _begin(call: Call[Any], sim: Subscriber) -> None:
-    """Let the assigned plan begin now, if it has; after a crash before this it begins with the first usage."""
-    subscriptions, now_ms = call.desk.engine.desks.subscriptions, call.desk.now_ms
-    if sim.assignments[-1].from_ms <= now_ms:
-        await subscriptions.begin(subscriptions.subject(sim, now_ms))
-    call.desk.engine.publisher.wake()
+    """Let the assigned plan begin, now or when it is time."""
+    engine = call.desk.engine
+    await engine.desks.subscriptions.begin_assigned(sim, engine.parts.timers, now_ms=call.desk.now_ms)
+    engine.publisher.wake()
 
 
 async def put_hold(call: Call[NewHold]) -> Change:

@@ -121,6 +121,29 @@ async def test_who_moved_to_another_wallet_costs_the_old_one_nothing_more(bench:
     assert await Timers(bench.redis, bench.store).next_ms() is None
 
 
+@pytest.mark.parametrize("is_looked_at_between", [False, True])
+async def test_a_plan_that_was_assigned_for_later_begins_then_without_usage(
+    bench: Clocked, is_looked_at_between: bool
+) -> None:
+    """Also for a SIM that had none, and where the plan before makes steps until then."""
+    await bench.planned("100", "payg", "new")
+    await bench.planned("100", "monthly", "old", from_ms=NOW_MS)
+    subscriptions, timers = Subscriptions(bench.store, bench.catalogue()), Timers(bench.redis, bench.store)
+    for sim in ("new", "old"):
+        later = Assignment(NOW_MS + 75 * DAY_MS, "w", "w", "monthly" if sim == "new" else "payg", "EUR")
+        found = await bench.directory.get("t", sim)
+        assert found is not None
+        await subscriptions.begin_assigned(found, timers, now_ms=NOW_MS)
+        moved = await bench.directory.move("t", sim, later, now_ms=NOW_MS)
+        await subscriptions.begin_assigned(moved, timers, now_ms=NOW_MS)
+    for days in (40, 70, 76) if is_looked_at_between else (76,):
+        bench.now_ms = NOW_MS + days * DAY_MS
+        await bench.sweeper().settle()
+    assert (await bench.subscription("new")).plan == "monthly"
+    assert (await bench.subscription("old")).plan == "payg"
+    assert await bench.balance_nanos("w") == (100 - 3 * 5 - 5) * 10**9, "November to January of one, then of the other"
+
+
 async def test_a_step_the_catalogue_has_no_terms_for_is_put_off_and_keeps_nobody_waiting(
     bench: Clocked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
