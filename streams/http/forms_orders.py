@@ -20,7 +20,7 @@ _MaybeName = Annotated[str, Meta(pattern=rf"^[^/\x00-\x1f\x7f]{{0,128}}{END}")]
 Expected = Annotated[
     str,
     Meta(
-        pattern=rf"^-?[0-9]{{1,12}}(\.[0-9]{{1,9}})?{END}",
+        pattern=rf"^-?[0-9]{{1,9}}(\.[0-9]{{1,9}})?{END}",
         description="The total that the preview said; if it is another by now, nothing is ordered.",
         examples=["58.31"],
     ),

@@ -12,7 +12,7 @@ from rater.plans.account import Direction
 from rater.plans.account import Reason as ChangeReason
 from rater.plans.life import Status
 from rater.plans.model import Action
-from streams.http.forms import Form, Money, Name
+from streams.http.forms import Form, Limit, Money, Name
 from streams.http.forms_plans import CapacityOut, Exact, PlanVersion
 from streams.http.forms_sales import Estimate, Volume
 
@@ -102,7 +102,7 @@ class ChangeForm(Form, frozen=True):
     plan: Name
     volume: Volume | None = None
     #: What the preview said is charged now; where that is not so any more, nothing is changed.
-    expected: Annotated[str, Meta(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,9})?$", examples=["6.00"])] | None = None
+    expected: Limit | None = None
 
 
 class ChangePreviewForm(ChangeForm, frozen=True):
