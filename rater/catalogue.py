@@ -110,6 +110,10 @@ class Catalogue:
         place = bisect_right(versions, at_ms, key=lambda plan: plan.effective_from_ms)
         return versions[place - 1] if place else None
 
+    def currency_of(self, plan: Plan) -> str:
+        """In what a plan is sold: its tariff's currency, which is what it names itself, if it names any."""
+        return self.tariff(plan.tariff).currency
+
     def check_assignable(self, name: str, currency: str, at_ms: int) -> None:
         """See that a SIM whose wallet is in a currency can be put on a plan; its first version may be yet to come.
 
@@ -120,7 +124,7 @@ class Catalogue:
         if name not in self._plans:
             raise UnknownPlanError("plan", f"the catalogue has no plan {name}")
         version = self.plan(name, at_ms)
-        if version is not None and self.tariff(version.tariff).currency != currency:
+        if version is not None and self.currency_of(version) != currency:
             raise PlanError("plan", f"its tariff is not in {currency}, the wallet's currency")
 
     def version(self, name: str, version: str) -> Plan | None:

@@ -42,6 +42,10 @@ class Subscriber(msgspec.Struct, frozen=True):
         """The assignment in force at a time, None before the first."""
         return _in_force(self.assignments, at_ms)
 
+    def next_from_ms(self, at_ms: int) -> int | None:
+        """When the next assignment after a time begins, None if none does."""
+        return min((one.from_ms for one in self.assignments if one.from_ms > at_ms), default=None)
+
     def assignment_as_of(self, version: int, at_ms: int) -> Assignment | None:
         """The same as it was at an earlier version: each version since then added one at the end."""
         return _in_force(self.assignments[: len(self.assignments) - (self.version - version)], at_ms)

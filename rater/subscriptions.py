@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from rater.catalogue import Catalogue
 from rater.errors import PlanError, WalletError
 from rater.pipeline.choosing import Subject, due_by_time, joins
-from rater.pipeline.live import read_subscription, view_of
+from rater.pipeline.live import view_of
 from rater.pipeline.stepper import Stepper, Tax
-from rater.plans.life import Step, Subscription, View
+from rater.plans.life import Step, Subscription, View, read_subscription
 from rater.subscriber import Assignment, Subscriber
 from rater.wallet.entry import Decision
 from rater.wallet.keys import document_key
@@ -80,9 +80,12 @@ class Subscriptions:
     async def begin(self, subject: Subject) -> None:
         """Begin the assigned plan, if it has a life or another ends with it, so that this does not wait for usage."""
         plan = self.catalogue.plan(subject.assignment.plan, subject.at_ms)
-        (standing,) = await self._stepper.standing([subject])
-        if plan is not None and (plan.has_life or standing.subscription is not None):
+        if plan is not None and (plan.has_life or await self._has_any(subject)):
             await self.present(subject)
+
+    async def _has_any(self, subject: Subject) -> bool:
+        (standing,) = await self._stepper.standing([subject])
+        return standing.subscription is not None
 
     async def check_move(self, subscriber: Subscriber, wanted: Assignment) -> None:
         """Whether a subscriber may be given another wallet or plan as of then.

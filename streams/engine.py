@@ -91,10 +91,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
         desks = await stack.enter_async_context(
             open_desks(parts, catalogue, clickhouse, publisher, news_sink, kafka=kafka)
         )
-        sweeper = Sweeper(
-            parts.timers, parts.store, parts.directory, catalogue, parts.clock_ms,
-            lambda: publisher.leased,
-        )  # fmt: skip
+        sweeper = Sweeper.of(parts, catalogue, lambda: publisher.leased)
         pipeline = await _pipeline(parts, catalogue, clickhouse)
         tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), *([writer.run()] if writer else [])]
         crew = await stack.enter_async_context(Crew(*tasks, *desks.tasks(hooks=hooks)))
@@ -155,8 +152,7 @@ async def publish_outbox(parts: Parts) -> None:
 
 
 async def _settle_timers(parts: Parts) -> None:
-    timers = parts.timers
-    next_ms = await timers.next_ms()
+    next_ms = await parts.timers.next_ms()
     if next_ms is not None and next_ms <= parts.clock_ms():
         catalogue, every = Catalogue.load(Path(parts.settings.engine.catalogue)), range(parts.store.shards)
-        await Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: every).settle()
+        await Sweeper.of(parts, catalogue, lambda: every).settle()

@@ -18,6 +18,7 @@ from rater.pipeline.stepper import Stepper
 from rater.wallet.store import WalletStore
 from rater.wallet.timers import DueEntry, Timers
 from streams.metrics import STEPS_LATE
+from streams.parts import Parts
 from streams.patience import patiently
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,11 @@ class Sweeper:
         self._stepper = Stepper(store, catalogue)
         self._clock_ms = clock_ms
         self._shards = shards
+
+    @classmethod
+    def of(cls, parts: Parts, catalogue: Catalogue, shards: Callable[[], Iterable[int]]) -> Sweeper:
+        """On the parts of an engine."""
+        return cls(parts.timers, parts.store, parts.directory, catalogue, parts.clock_ms, shards)
 
     async def run(self) -> None:
         """Sweep for ever; cancel to stop."""

@@ -34,8 +34,7 @@ async def close(
     account = await accounts.get(tenant, name)
     if account is not None and not account.closed:
         await _check_companies(accounts, account)
-        await _check_wallets(wallets, store, account)
-        await _check_refills(wallets, refills, account)
+        await _check_wallets(wallets, store, refills, account)
     return await accounts.change(tenant, name, Close(), actor, change_id=change_id, now_ms=now_ms)
 
 
@@ -51,25 +50,25 @@ async def _check_companies(accounts: Accounts, account: Account) -> None:
         after = family[-1].name
 
 
-async def _check_wallets(wallets: AccountWallets, store: WalletStore, account: Account) -> None:
+async def _check_wallets(
+    wallets: AccountWallets, store: WalletStore, refills: Documents[WalletAutoRefill], account: Account
+) -> None:
     after = ""
     while names := await wallets.page(account.tenant, account.name, after, _PAGE):
         for wallet in names:
-            state = await store.wallet(account.tenant, wallet)
-            if state is not None and state.balance_nanos:
-                left = f"{format_nanos(state.balance_nanos)} {state.currency}"
-                raise AccountError("conflict", "account", f"wallet {wallet} of {account.name} stands at {left}, not 0")
-            async for sim in store.members(account.tenant, wallet, 1):
-                raise AccountError("conflict", "account", f"wallet {wallet} of {account.name} pays for SIM {sim}")
-        after = names[-1]
-
-
-async def _check_refills(wallets: AccountWallets, refills: Documents[WalletAutoRefill], account: Account) -> None:
-    """A card would be charged for an account that is closed, days after: when a cap or a back-off is over."""
-    after = ""
-    while names := await wallets.page(account.tenant, account.name, after, _PAGE):
+            await _check_wallet(store, account, wallet)
+        # A card would be charged for an account that is closed, days after: when a cap or a back-off is over.
         for found in await refills.many(account.tenant, names):
             if found.may_ask:
                 what = f"wallet {found.wallet} of {account.name} is refilled by itself; disable its auto-refill first"
                 raise AccountError("conflict", "account", what)
         after = names[-1]
+
+
+async def _check_wallet(store: WalletStore, account: Account, wallet: str) -> None:
+    state = await store.wallet(account.tenant, wallet)
+    if state is not None and state.balance_nanos:
+        left = f"{format_nanos(state.balance_nanos)} {state.currency}"
+        raise AccountError("conflict", "account", f"wallet {wallet} of {account.name} stands at {left}, not 0")
+    async for sim in store.members(account.tenant, wallet, 1):
+        raise AccountError("conflict", "account", f"wallet {wallet} of {account.name} pays for SIM {sim}")

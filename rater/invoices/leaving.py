@@ -10,12 +10,10 @@ from __future__ import annotations
 import msgspec
 
 from rater.invoices.model import CLOSED
-from rater.plans.life.state import Subscription
+from rater.plans.life.state import read_subscription
 from rater.wallet.entry import Entry
 from rater.wallet.news import pack_notice
 from schemas.notice import Notice
-
-_decode = msgspec.json.Decoder(Subscription).decode
 
 
 def closing(leave: Entry, account: str, document: bytes | None, at_ms: int) -> Entry:
@@ -23,7 +21,7 @@ def closing(leave: Entry, account: str, document: bytes | None, at_ms: int) -> E
 
     `document` is its subscription.
     """
-    from_ms = _decode(document).invoice_from_ms if document is not None else None
+    from_ms = read_subscription(document).invoice_from_ms if document is not None else None
     if from_ms is None or from_ms >= at_ms:
         return leave
     source, _, step = leave.cause.partition("/")

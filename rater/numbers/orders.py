@@ -35,9 +35,8 @@ from rater.identity import identity
 from rater.numbers.book import NumberBook, check_free
 from rater.numbers.model import Capability, Holder, PhoneNumber
 from rater.pipeline.choosing import Subject
-from rater.pipeline.live import read_subscription
 from rater.pipeline.stepper import SOURCE, Tax
-from rater.plans.life import Step, Subscription, View, buy
+from rater.plans.life import Step, Subscription, View, buy, read_subscription
 from rater.plans.life.due import addon_named
 from rater.plans.life.state import DAY_MS
 from rater.subscriptions import Subscriptions

@@ -30,7 +30,7 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 #: Works out a step, or None where there is nothing to do.
-Chooser = Callable[["Subject", Subscription | None, View], Step | None]
+Chooser = Callable[[Subject, Subscription | None, View], Step | None]
 
 
 def due_by_time(subject: Subject, subscription: Subscription | None, view: View) -> Step | None:

@@ -14,16 +14,13 @@ import msgspec
 from rater.catalogue import Catalogue
 from rater.plans.allowances import NEVER_MS, Balance
 from rater.plans.credits import Use, cost_parts
-from rater.plans.life import Subscription, View, balances, needs_step, plan_at
+from rater.plans.life import Subscription, View, balances, needs_step, plan_at, read_subscription
 from rater.wallet.member import Member
 
 #: Before the keys of counters that say how much of a grant is used. It sorts behind digits: these never age.
 USED: Final = "~"
 #: Before the ids of a pool's balances, where they are used with those of a subscriber.
 POOL: Final = "pool:"
-
-read_subscription = msgspec.json.Decoder(Subscription).decode
-pack_subscription = msgspec.json.Encoder().encode
 
 
 class Candidate(NamedTuple):

@@ -151,7 +151,7 @@ class Payer:
         self.has_left = subscriber.assignments[-1].wallet != wallet.name
         self.assignment = assignment
         #: When the next assignment begins.
-        self.ends_ms = min((one.from_ms for one in subscriber.assignments if one.from_ms > low_ms), default=NEVER_MS)
+        self.ends_ms = subscriber.next_from_ms(low_ms) or NEVER_MS
         self.book = book
         self.currency = book.tariff.currency
         self.wallet = wallet

@@ -179,7 +179,7 @@ class Sims:
         self, subscriber: Subscriber, assignment: Assignment, member: Member[Any], at_ms: int
     ) -> Payer | Unpaid:
         """Who pays by an assignment, as the member's subscription now stands."""
-        until_ms = min((one.from_ms for one in subscriber.assignments if one.from_ms > at_ms), default=FOR_EVER_MS)
+        until_ms = subscriber.next_from_ms(at_ms) or FOR_EVER_MS
         name, low_ms, high_ms = _plan_at(assignment, member, at_ms, until_ms)
         plan = self._catalogue.plan(name, at_ms)
         if plan is None:

@@ -17,7 +17,7 @@ from rater.errors import PlanError, WalletError
 from rater.identity import identity
 from rater.money import format_nanos
 from rater.pipeline.choosing import Chooser, Subject, before_usage
-from rater.pipeline.live import pack_subscription, read_subscription, used_of, view_of
+from rater.pipeline.live import used_of, view_of
 from rater.plans.life import Outcome as Future
 from rater.plans.life import (
     Saying,
@@ -26,6 +26,8 @@ from rater.plans.life import (
     View,
     balances,
     is_covered,
+    pack_subscription,
+    read_subscription,
 )
 from rater.wallet.entry import HOLDS, Decision, Entry, Kind, Outcome, Steps
 from rater.wallet.keys import document_key

@@ -77,12 +77,11 @@ async def _set(settings: Settings, moved: MovedClock, at_ms: int) -> None:
 async def _advance(settings: Settings, moved: MovedClock, until_ms: int) -> None:
     """From one due step to the next, so that each happens at its time; then to the end."""
     async with open_parts(settings) as parts:
-        timers, catalogue = parts.timers, Catalogue.load(Path(settings.engine.catalogue))
-        every = range(parts.store.shards)
-        sweeper = Sweeper(timers, parts.store, parts.directory, catalogue, parts.clock_ms, lambda: every)
+        catalogue, every = Catalogue.load(Path(settings.engine.catalogue)), range(parts.store.shards)
+        sweeper = Sweeper.of(parts, catalogue, lambda: every)
         while True:
             await sweeper.settle()
-            next_ms = await timers.next_ms()
+            next_ms = await parts.timers.next_ms()
             if next_ms is None or next_ms > until_ms:
                 break
             moved.move_to(next_ms)

@@ -64,11 +64,11 @@ class Call(Generic[Form]):
             if refused:
                 raise Problem("not-allowed", refused, field)
 
-    async def check_wallet(self, wallet: str, field: str = "") -> None:
-        """The same of a wallet; one that no account claimed is the account's of its name."""
+    async def check_wallet(self, wallet: str, field: str = "", *, what: str = "") -> None:
+        """The same of a wallet, or of `what` is its; one that no account claimed is the account's of its name."""
         if self.is_bound:
             account = await self.desk.reach.account_of(self.tenant, wallet)
-            await self.check_account(account, f"wallet {wallet}", field)
+            await self.check_account(account, what or f"wallet {wallet}", field)
 
     async def check_sim(self, assignment: Assignment, what: str, field: str = "") -> None:
         """The same of a SIM with such an assignment."""

@@ -136,9 +136,7 @@ async def find_invoice(call: Call[Any]) -> Invoice:
     found = await call.desk.engine.desks.invoices.desk.get(call.tenant, name)
     if found is None or found.id != name:
         raise Problem("not-found", f"{call.tenant} has no invoice {name}")
-    if call.is_bound:
-        account = await call.desk.reach.account_of(call.tenant, found.wallet)
-        await call.check_account(account, f"invoice {name}")
+    await call.check_wallet(found.wallet, what=f"invoice {name}")
     return found
 
 

@@ -62,7 +62,7 @@ async def quote_wallet(call: Call[PreviewForm]) -> OrderPreviewOut:
 
 def check_currency(call: Call[Any], plan: Plan, kept_in: str, field: str) -> None:
     """Refuse a plan that is not sold in the currency in which the wallet is kept."""
-    currency = plan.currency or call.desk.engine.catalogue.tariff(plan.tariff).currency
+    currency = call.desk.engine.catalogue.currency_of(plan)
     if currency != kept_in:
         raise Problem("conflict", f"it is sold in {currency}, the wallet is kept in {kept_in}", field)
 

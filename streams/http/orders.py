@@ -115,9 +115,7 @@ async def orders(call: Call[NoForm]) -> OrderList:
 
 async def _check_reach(call: Call[Any], found: Order) -> None:
     """Another account's order is told to nobody, also not to who repeats its request word for word."""
-    if call.is_bound:
-        account = await call.desk.reach.account_of(call.tenant, found.wallet)
-        await call.check_account(account, f"order {found.id}")
+    await call.check_wallet(found.wallet, what=f"order {found.id}")
 
 
 async def _is_reached(call: Call[Any], found: Order) -> bool:

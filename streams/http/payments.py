@@ -65,9 +65,7 @@ async def _get(call: Call[NoForm]) -> Payment:
     found = await call.desk.engine.desks.payments.desk.get(call.tenant, name)
     if found is None or found.id != name:
         raise Problem("not-found", f"{call.tenant} has no payment {name}")
-    if call.is_bound:
-        account = await call.desk.reach.account_of(call.tenant, found.wallet)
-        await call.check_account(account, f"payment {name}")
+    await call.check_wallet(found.wallet, what=f"payment {name}")
     return found
 
 

@@ -85,7 +85,7 @@ def shown(call: Call[Any], plan: Plan) -> PlanVersion:
         version=plan.version,
         effective_from=instant(plan.effective_from_ms),
         kind=plan.kind,
-        currency=plan.currency or call.desk.engine.catalogue.tariff(plan.tariff).currency,
+        currency=call.desk.engine.catalogue.currency_of(plan),
         zone=plan.zone,
         settlement=plan.settlement,
         tariff=plan.tariff,

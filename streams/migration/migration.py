@@ -136,7 +136,9 @@ class Migration:
         cause = f"migrate/{self._old}/{self._new.name}/{who}/{subscription.n}"
 
         def wanted(present: Subscription, view: View) -> Step:
-            self._check(present, subject, row)
+            if present.plan != self._old:
+                row.state = "gone"
+                raise PlanError("plan", f"it has plan {present.plan} by now")
             made = previewer(present, view)
             self._fill(row, made, present, view)
             if made.refusals:
@@ -156,12 +158,6 @@ class Migration:
         if decision.known:
             row.state = "planned_already"
         return row
-
-    def _check(self, present: Subscription, subject: Subject, row: Row) -> None:
-        """Refuse to move who has left the plan since."""
-        if present.plan != self._old:
-            row.state = "gone"
-            raise PlanError("plan", f"it has plan {present.plan} by now")
 
     async def _standing(self, page: Iterable[tuple[str, str]]) -> list[tuple[Subject, Subscription | None, View]]:
         found = await self._directory.many(page)
@@ -188,7 +184,7 @@ class Migration:
 
     def _other_currency(self, subject: Subject) -> Iterator[Refusal]:
         """A fee is never taken from a wallet that is kept in another currency."""
-        sold_in, kept_in = self._subscriptions.catalogue.tariff(self._new.tariff).currency, subject.assignment.currency
+        sold_in, kept_in = self._subscriptions.catalogue.currency_of(self._new), subject.assignment.currency
         if sold_in != kept_in:
             detail = f"plan {self._new.name} is sold in {sold_in}, wallet {subject.wallet.name} is kept in {kept_in}"
             yield Refusal("other_currency", detail)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,8 +23,8 @@ from streams.kafka import KafkaSink, KafkaSource, create_topics
 from streams.opening import create_topics_of
 from streams.parts import open_parts
 from streams.topics import RATED, records_of
-from streams.worker_process import environment
 from tests.streams.secured_kafka import PASSWORD, USER, SecuredKafka
+from tests.streams.test_crash import start
 
 CODECS = ("gzip", "lz4", "snappy", "zstd")
 
@@ -70,14 +67,6 @@ def settings(secured: SecuredKafka, tmp_path: Path) -> Settings:
     )  # fmt: skip
 
 
-def worker(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
-    with log.open("ab") as file:
-        return subprocess.Popen(
-            [sys.executable, "-m", "rater.cli", "worker"], env=os.environ | environment(settings),
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-        )  # fmt: skip
-
-
 USAGE = {
     "tenant": "t", "source": "feed", "id": "1", "service": "data", "subscriber": "sim", "country": "DE",
     "volume_bytes": 30_000, "start_time": "2026-10-20T00:00:00Z", "end_time": "2026-10-20T00:01:00Z",
@@ -98,7 +87,7 @@ async def test_a_worker_behind_tls_and_a_password_rates(settings: Settings, tmp_
     await producer.send_and_wait(settings.kafka.commands_topic, orjson.dumps(top_up))
     await producer.stop()
     log = tmp_path / "log"
-    process = worker(settings, log)
+    process = start(settings, log)
     source = KafkaSource(settings.kafka, settings.kafka.prefix, "check", [RATED])
     await source.start()
     try:
@@ -118,7 +107,7 @@ async def test_a_worker_behind_tls_and_a_password_rates(settings: Settings, tmp_
 async def test_a_wrong_password_ends_the_worker_with_a_word_about_it(settings: Settings, tmp_path: Path) -> None:
     wrong = msgspec.structs.replace(settings.kafka, sasl_password="guessed")
     log = tmp_path / "log"
-    process = worker(msgspec.structs.replace(settings, kafka=wrong), log)
+    process = start(msgspec.structs.replace(settings, kafka=wrong), log)
     assert await asyncio.to_thread(process.wait, 60) != 0
     assert "Authentication failed" in log.read_text()
     assert PASSWORD not in log.read_text()

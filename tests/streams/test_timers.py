@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from rater.directory import Directory
-from rater.pipeline.live import read_subscription
-from rater.plans.life import Subscription
+from rater.plans.life import Subscription, read_subscription
 from rater.subscriber import Assignment
 from rater.subscriptions import Subscriptions
 from rater.wallet.keys import document_key

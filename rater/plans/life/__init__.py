@@ -10,7 +10,19 @@ from rater.plans.life.balances import balances, is_covered, needs_step, plan_at
 from rater.plans.life.change import account_of, cancel, change, schedule, unschedule
 from rater.plans.life.join import begin
 from rater.plans.life.overview import Overview, overview
-from rater.plans.life.state import Bought, Grant, Outcome, Planned, Saying, Status, Step, Subscription, View
+from rater.plans.life.state import (
+    Bought,
+    Grant,
+    Outcome,
+    Planned,
+    Saying,
+    Status,
+    Step,
+    Subscription,
+    View,
+    pack_subscription,
+    read_subscription,
+)
 from rater.plans.life.steps import next_step
 from rater.plans.life.usage import first_usage
 from rater.plans.life.wake import wake
@@ -39,8 +51,10 @@ __all__ = [
     "needs_step",
     "next_step",
     "overview",
+    "pack_subscription",
     "pay",
     "plan_at",
+    "read_subscription",
     "release",
     "schedule",
     "unschedule",

@@ -154,6 +154,11 @@ class Subscription(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
+#: A subscription as it is stored.
+pack_subscription: Final = msgspec.json.Encoder().encode
+read_subscription: Final = msgspec.json.Decoder(Subscription).decode
+
+
 class Saying(msgspec.Struct, frozen=True):
     """Something to be told of; money as exact decimal strings, times as Unix milliseconds."""
 

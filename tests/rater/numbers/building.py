@@ -12,8 +12,7 @@ from rater.numbers.book import NumberBook
 from rater.numbers.model import Holder, PhoneNumber
 from rater.numbers.orders import NumberOrder, NumberOrders
 from rater.pipeline.choosing import Subject
-from rater.pipeline.live import read_subscription
-from rater.plans.life import Subscription, auto_pay, release
+from rater.plans.life import Subscription, auto_pay, read_subscription, release
 from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Decision, Entry, Kind

@@ -17,10 +17,9 @@ from rater.errors import PlanError, WalletError
 from rater.identity import identity
 from rater.money import parse_nanos
 from rater.pipeline.batch import Batch, Door, RawEvent
-from rater.pipeline.live import read_subscription
 from rater.pipeline.pipeline import Pipeline
 from rater.plans.change import preview_at
-from rater.plans.life import account_of, buy, cancel, change, schedule
+from rater.plans.life import account_of, buy, cancel, change, read_subscription, schedule
 from rater.subscriber import Assignment, Subscriber
 from rater.subscriptions import Subscriptions
 from rater.wallet.entry import Entry, Kind

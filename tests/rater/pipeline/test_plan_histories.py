@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from rater.directory import Directory
 from rater.money import parse_nanos
 from rater.pipeline.batch import Batch, RawEvent
-from rater.pipeline.live import USED, read_subscription
+from rater.pipeline.live import USED
 from rater.pipeline.pipeline import Pipeline
+from rater.plans.life import read_subscription
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from rater.wallet.timers import Timers

@@ -43,6 +43,12 @@ def client(till: Served, tenant: str) -> Client:
     return till.key(tenant)
 
 
+def save_card(client: Client, wallet: str) -> None:
+    """A card that pays without the payer."""
+    card = {"customer": "cus_1", "payment_method": "pm_ok", "label": "Visa 4242"}
+    client.call("PUT", f"/v1/wallets/{wallet}/payment-methods/visa", card, Idempotency_Key=f"save-{wallet}").ok()
+
+
 def owed(client: Client, wallet: str, messages: int) -> dict[str, Any]:
     """The invoice of a SIM that used so many messages at 0.045 and was cancelled."""
     client.post("/v1/wallets", {"wallet": wallet, "currency": "EUR"}, f"open-{wallet}").ok(201)
@@ -111,8 +117,7 @@ def test_who_owes_it_looks_at_it_but_does_not_say_that_it_was_paid(till: Served,
 def test_an_invoice_is_paid_by_card_once(client: Client, stripe: StripeServer) -> None:
     invoice = owed(client, "acme", 100)["invoice"]
     client.post(f"/v1/invoices/{invoice}/payments", {}, "none").problem(409, "conflict", "payment_method")
-    card = {"customer": "cus_1", "payment_method": "pm_ok", "label": "Visa 4242"}
-    client.call("PUT", "/v1/wallets/acme/payment-methods/visa", card, Idempotency_Key="save").ok()
+    save_card(client, "acme")
     before = len(stripe.paid)
     for _ in range(2):
         paid = client.post(f"/v1/invoices/{invoice}/payments", {}, "r-1").ok(201)
@@ -140,11 +145,10 @@ def test_an_invoice_that_a_payment_has_paid_is_not_charged_again_before_it_is_ma
     client: Client, stripe: StripeServer
 ) -> None:
     """The mark comes a moment after the money: a second request between them finds the payment of the first."""
-    card = {"customer": "cus_1", "payment_method": "pm_ok", "label": "Visa 4242"}
     for number in range(3):
         wallet = f"acme-{number}"
         invoice = owed(client, wallet, 100)["invoice"]
-        client.call("PUT", f"/v1/wallets/{wallet}/payment-methods/visa", card, Idempotency_Key=f"save-{wallet}").ok()
+        save_card(client, wallet)
         before = len(stripe.paid)
         client.post(f"/v1/invoices/{invoice}/payments", {}, f"{wallet}-1").ok(201)
         client.post(f"/v1/invoices/{invoice}/payments", {}, f"{wallet}-2").problem(409, "conflict", "invoice")
@@ -152,11 +156,10 @@ def test_an_invoice_that_a_payment_has_paid_is_not_charged_again_before_it_is_ma
 
 
 def test_requests_at_once_to_pay_an_invoice_charge_it_once(client: Client, stripe: StripeServer) -> None:
-    card = {"customer": "cus_1", "payment_method": "pm_ok", "label": "Visa 4242"}
     for number in range(3):
         wallet = f"acme-{number}"
         invoice = owed(client, wallet, 100)["invoice"]
-        client.call("PUT", f"/v1/wallets/{wallet}/payment-methods/visa", card, Idempotency_Key=f"save-{wallet}").ok()
+        save_card(client, wallet)
         before = len(stripe.paid)
 
         def pay(

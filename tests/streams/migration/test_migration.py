@@ -14,8 +14,7 @@ from rater.accounts.wallets import AccountWallets
 from rater.catalogue import Catalogue
 from rater.directory import Directory
 from rater.money import parse_nanos
-from rater.pipeline.live import read_subscription
-from rater.plans.life import Subscription
+from rater.plans.life import Subscription, read_subscription
 from rater.subscriptions import Subscriptions
 from rater.wallet.keys import document_key
 from rater.wallet.store import WalletStore
