@@ -8,7 +8,9 @@ COPY requirements requirements
 RUN for lock in $LOCKS; do \
         /opt/rater/bin/pip install --no-cache-dir --require-hashes --no-deps -r "requirements/$lock.lock" || exit 1; \
     done
-COPY pyproject.toml README.md LICENSE ./
+# For the compiled hot path.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY rater rater
 COPY streams streams
 COPY schemas schemas

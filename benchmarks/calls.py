@@ -17,7 +17,7 @@ from benchmarks.ledger import Before
 from benchmarks.processes import redis_cpu_s
 from benchmarks.traffic import pages
 from rater.identity import identity
-from rater.wallet.entry import Debit
+from rater.wallet.debit import Debit
 from rater.wallet.member import Member
 from streams.load import Fleet
 from streams.load.fleet import Terms

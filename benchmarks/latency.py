@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from benchmarks.figures import Part, percentile
 from benchmarks.run import Run
 from benchmarks.stage import Stage
-from benchmarks.traffic import TENANT, Sent, free_message, iccid, one_message, traffic
+from benchmarks.traffic import TENANT, Sent, iccid, one_message, traffic
 from rater.wallet.load import SimForm, WalletForm
 from schemas.lifecycle import LifecycleEvent
 from streams.brokers import client_options
@@ -37,8 +37,7 @@ async def latency(part: Part, run: Run, stage: Stage, name: str) -> None:
     count = run.sizes.rate * run.sizes.seconds
     fleet_name = f"{name}-late"
     await stage.load([_thin(fleet_name, number) for number in range(count // CROSS_EVERY)])
-    await stage.send(Sent([(sim, free_message(sim)) for sim in _sims(fleet_name, count)]))
-    await stage.committed(stage.worker)
+    await stage.meet(_sims(fleet_name, count))
     load = _load(run, name, fleet_name, count)
     sent_s: dict[str, float] = {}
     suspended_s: dict[str, float] = {}
@@ -60,8 +59,8 @@ async def latency(part: Part, run: Run, stage: Stage, name: str) -> None:
             part.add(f"  produce to suspend, {title}", "ms", percentile(found, percent), note=note)
 
 
-def _sims(fleet_name: str, count: int) -> list[bytes]:
-    return [iccid(fleet_name, number).encode() for number in range(count // CROSS_EVERY)]
+def _sims(fleet_name: str, count: int) -> list[str]:
+    return [iccid(fleet_name, number) for number in range(count // CROSS_EVERY)]
 
 
 def _thin(fleet_name: str, number: int) -> WalletForm:

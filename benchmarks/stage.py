@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from benchmarks.ledger import Before, Ledger, expected
 from benchmarks.run import Run
 from benchmarks.topics import read_kafka, remove
-from benchmarks.traffic import TENANT, Sent
+from benchmarks.traffic import TENANT, Sent, free_message
 from rater.errors import PartsError
 from rater.pipeline.tally import Tally
 from rater.settings import Settings
@@ -65,6 +65,20 @@ class Stage:
         self.note(sent)
         await self.sink.publish({self.settings.kafka.usage_topic: sent.messages})
 
+    async def meet(self, sims: Iterable[str]) -> None:
+        """Let each SIM send a message that costs nothing, and what else is under way come to rest.
+
+        So that what is measured next is of a worker that knows its SIMs, with nothing to do but that.
+        """
+        await self.send(Sent([(sim.encode(), free_message(sim.encode())) for sim in sims]))
+        await self.committed(self.worker)
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Return once the outbox is empty."""
+        while await self.parts.outbox.waiting():
+            await asyncio.sleep(LOOK_S)
+
     def note(self, sent: Sent) -> None:
         """Count traffic in."""
         self.events += len(sent.messages)
@@ -91,8 +105,7 @@ class Stage:
 
         `forms`: the wallets, where `load` did not make them; `before`: how they stood, where not as the forms say.
         """
-        while await self.parts.outbox.waiting():
-            await asyncio.sleep(LOOK_S)
+        await self.rest()
         tally = scraped(self.settings)
         tally.add(self.elsewhere)
         lost = [f"{self.events:,} events were sent, {tally.events:,} taken"] if tally.events != self.events else []

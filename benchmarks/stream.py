@@ -19,7 +19,7 @@ from benchmarks.latency import latency
 from benchmarks.processes import cpu_s, find, redis_cpu_s
 from benchmarks.run import Run
 from benchmarks.stage import Stage, open_stage, second_worker, stage_settings, working
-from benchmarks.traffic import fleet, traffic
+from benchmarks.traffic import fleet, iccid, traffic
 from streams.embedded.kafka import KafkaServer
 
 
@@ -61,6 +61,7 @@ async def kafka(run: Run) -> Part:
             async with open_stage(settings) as stage:
                 await stage.load(fleet(run.sizes.stream_wallets, name))
                 async with working(stage):
+                    await stage.meet(iccid(name, number) for number in range(run.sizes.stream_wallets))
                     await rounds(part, run, stage, name, broker)
                     if not writer:
                         await _two_workers(part, run, stage, name)

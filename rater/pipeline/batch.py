@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from rater import compiled
 from rater.identity import NO_TOKEN, door_digest, token
 from rater.pipeline.cover import Given
 from rater.pipeline.payer import Offer, Payer
 from rater.rating.charge import Charge
-from rater.wallet.entry import Debit, Decision
+from rater.wallet.debit import InterpretedDebit
+from rater.wallet.entry import Decision
 from schemas.adapters.usage_json import UsageEvent, normalised
 from schemas.fates import Reason
 from schemas.rated import quoted
@@ -104,7 +107,7 @@ class Unresolved(msgspec.Struct, gc=False):
 UNRATED = -1
 
 
-class Rated(Debit, gc=False, eq=False, kw_only=True):
+class InterpretedRated(InterpretedDebit, gc=False, eq=False, kw_only=True):
     """A rated event, which is its wallet entry, on its way to a decision.
 
     Decided when one of these is set: `head` or `answer` by the wallet; `old_fingerprint`, of an id decided so long ago
@@ -164,6 +167,11 @@ class Rated(Debit, gc=False, eq=False, kw_only=True):
         decision = self.answer
         return isinstance(decision, Decision) and decision.known and decision.token == self.token != NO_TOKEN
 
+
+if TYPE_CHECKING or not compiled.IS_ON:
+    Rated = InterpretedRated
+else:
+    from rater.compiled.event import Rated as Rated
 
 Item = Faulted | Rated | Unresolved
 

@@ -11,7 +11,8 @@ from rater.pipeline.batch import UNRATED, Rated
 from rater.pipeline.cover import unpack
 from rater.pipeline.payer import Book, Payer
 from rater.subscriber import Subscriber
-from rater.wallet.entry import Decision, WalletRef
+from rater.wallet.debit import WalletRef
+from rater.wallet.entry import Decision
 from rater.wallet.member import Member
 from schemas.shape import Shape, shape_key
 

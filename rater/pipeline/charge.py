@@ -17,6 +17,7 @@ from rater.pipeline.rater import Rater
 from rater.pipeline.recall import Recall
 from rater.pipeline.revive import Reviver
 from rater.pipeline.second_look import SecondLook
+from rater.pipeline.sift import due_of, let_go_charged, open_of, redeliveries_of, split_repeats
 from rater.pipeline.sims import Sims
 from rater.pipeline.stepper import Stepper
 from rater.wallet.entry import Stale
@@ -58,16 +59,15 @@ class Charger:
 
     async def _charge(self, work: Work) -> None:
         await self._reviver.revive(work)
-        events = [event for event in work.items if type(event) is Rated and event.is_open]
+        events = open_of(work.items)
         recalled = await self._recall.recall(events)
         if recalled:
             events = [event for event in events if event.is_open]
             await self._again.did_not_count(recalled, events, work.batch.now_ms)
         await self._send_all(events, work.batch.now_ms)
         # All of the batch: what a try before this one decided was not restored if that one failed on its way.
-        for event in work.items:
-            if type(event) is Rated and event.head is None and event.is_redelivery:
-                await self._past.restore(event, self._sims.directory)
+        for event in redeliveries_of(work.items):
+            await self._past.restore(event, self._sims.directory)
 
     @staticmethod
     def let_go(work: Work) -> None:
@@ -102,7 +102,7 @@ class Charger:
 
     async def _step(self, events: list[Rated], now_ms: int) -> list[Rated]:
         """Make the steps of subscriptions that events must wait for; answers the events, rated again upon them."""
-        while due := [event for event in events if event.is_due and not event.is_repeat]:
+        while due := due_of(events):
             await self._recall.look_up(due)  # what was decided before is no usage that anything begins with
             due = [event for event in due if event.is_open]
             wanted: dict[bytes, Subject] = {}
@@ -143,18 +143,13 @@ class Charger:
         """One call; answers the events to send again, already rated again."""
         if not events:
             return []
-        first = [event for event in events if not event.is_repeat]
-        repeats = [event for event in events if event.is_repeat] if len(first) < len(events) else []
+        first, repeats = split_repeats(events)
         self.news |= await self._store.charge(first, now_ms=now_ms)
         if repeats:
             await self._recall.look_up(repeats)
         stale: list[Rated] = []
         surprises: list[Rated] = []
-        for event in events:
-            if event.head is not None:
-                if event.counts:
-                    event.leave()
-                continue
+        for event in let_go_charged(events):
             answer = event.answer
             if answer is None or isinstance(answer, Stale):
                 stale.append(event)

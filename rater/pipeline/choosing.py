@@ -10,7 +10,7 @@ import msgspec
 from rater.errors import PlanError
 from rater.plans.life import Step, Subscription, View, begin, first_usage, needs_step, next_step, wake
 from rater.subscriber import Assignment, Subscriber
-from rater.wallet.entry import WalletRef
+from rater.wallet.debit import WalletRef
 
 
 class Subject(msgspec.Struct, frozen=True):

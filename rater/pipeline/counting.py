@@ -9,7 +9,7 @@ from rater.pipeline.batch import Rated
 from rater.pipeline.live import POOL, USED
 from rater.rating.charge import Charge
 from rater.subscriber import Subscriber
-from rater.wallet.entry import SessionUse
+from rater.wallet.debit import SessionUse
 from rater.wallet.member import Member
 from schemas.fates import Reason
 

@@ -15,7 +15,7 @@ from rater.rating.timeline import cycle_at
 from rater.subscriber import Assignment, Subscriber
 from rater.tariff.match import EMERGENCY
 from rater.tariff.model import Tariff
-from rater.wallet.entry import WalletRef
+from rater.wallet.debit import WalletRef
 from rater.wallet.member import Member
 from schemas.fates import Reason
 from schemas.rated import offer_text, payer_text
@@ -35,6 +35,7 @@ class Offer:
 
     __slots__ = (
         "billed_until_ms",
+        "compiled",
         "covered",
         "high_ms",
         "is_free",
@@ -63,6 +64,8 @@ class Offer:
         #: The part of a record that is the same for all of it; and where an allowance pays, by it and its words.
         self.text = text
         self.covered: dict[str, str] = {}
+        #: What the compiled lane reads of it.
+        self.compiled: object = None
 
 
 def billed_until_ms(zone: str, start_ms: int) -> int:
@@ -134,9 +137,9 @@ class Payer:
     """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
 
     __slots__ = (
-        "assignment", "awaits_terms", "book", "currency", "ends_ms", "has_left", "has_moved", "high_ms", "is_past",
-        "is_planned", "joins", "key", "live", "lives", "low_ms", "member", "pool", "subscriber", "text", "version",
-        "wallet",
+        "assignment", "awaits_terms", "book", "compiled", "currency", "ends_ms", "has_left", "has_moved", "high_ms",
+        "is_past", "is_planned", "joins", "key", "live", "lives", "low_ms", "member", "pool", "subscriber", "text",
+        "version", "wallet",
     )  # fmt: skip
 
     def __init__(
@@ -173,4 +176,6 @@ class Payer:
         self.joins = self.lives and (live is None or live.subscription.assigned_ms < assignment.from_ms)
         #: What keeps a wallet's records in order on their topic.
         self.key = f"{subscriber.tenant}/{wallet.name}".encode()
+        #: What the compiled lane reads of it.
+        self.compiled: object = None
         self.text = payer_text(subscriber.tenant, subscriber.id, assignment.account, wallet.name)

@@ -18,7 +18,7 @@ def price_by_tariff(rated: Rated, now_ms: int) -> Fault | None:
     offer, member = rated.offer, rated.member
     plain = offer.rate(rated.quantity, member.counters) if rated.until_ms <= offer.high_ms else None
     if plain is None:
-        return _price_in_full(rated, now_ms)
+        return price_in_full(rated, now_ms)
     rated.billed, amount, rated.counters, after = plain
     rated.free = offer.is_free
     if amount > AMOUNT_MAX_NANOS or offer.refuse:
@@ -30,7 +30,8 @@ def price_by_tariff(rated: Rated, now_ms: int) -> Fault | None:
     return None
 
 
-def _price_in_full(rated: Rated, now_ms: int) -> Fault | None:
+def price_in_full(rated: Rated, now_ms: int) -> Fault | None:
+    """Price it by `rate`, and count it."""
     usage, payer = rated.usage, rated.payer
     counters = known(rated.member)
     charge = rate(payer.book.tariff, usage, counters, payer.book.zone)

@@ -10,7 +10,7 @@ from rater.pipeline.payer import Payer
 from rater.pipeline.planned import price_by_plan
 from rater.pipeline.pricing import price_by_tariff
 from rater.pipeline.recent import Recent
-from rater.pipeline.sims import Sim, Sims
+from rater.pipeline.sims import Sim, Sims, Unpaid
 from schemas.adapters.usage_json import UsageEvent, normalised
 from schemas.fates import Reason
 from schemas.shape import Shape
@@ -22,21 +22,26 @@ class Rater:
 
     def __init__(self, sims: Sims, catalogue_key: bytes) -> None:
         self._sims = sims
-        self._catalogue_key = catalogue_key
-        self._recent = Recent()
+        self.catalogue_key = catalogue_key
+        #: Whether an id came lately.
+        self.saw = Recent().saw
         self._order = count()
 
     def rate(
         self, raw: RawEvent, body: Usage | UsageEvent, start_ms: int, end_ms: int, shape: Shape, sim: Sim, now_ms: int
     ) -> Rated | Faulted:
         """The wallet entry of an event, rated upon all those of its SIM before it."""
+        payer = self.payer(sim, start_ms)
+        if isinstance(payer, tuple):
+            return Faulted(raw, normalised(body, start_ms, end_ms), Fault.of_usage(body, *payer))
+        return self.rate_for(raw, body, start_ms, end_ms, shape, payer, now_ms)
+
+    def payer(self, sim: Sim, start_ms: int) -> Payer | Unpaid:
+        """Who pays for usage that starts at a time: the payer last used, as nearly always."""
         payer = sim.payer
         if payer is None or not payer.low_ms <= start_ms < payer.high_ms or payer.live is not payer.member.subscription:
-            found = self._sims.payer(sim, start_ms)
-            if isinstance(found, tuple):
-                return Faulted(raw, normalised(body, start_ms, end_ms), Fault.of_usage(body, *found))
-            payer = found
-        return self.rate_for(raw, body, start_ms, end_ms, shape, payer, now_ms)
+            return self._sims.payer(sim, start_ms)
+        return payer
 
     def rate_for(
         self, raw: RawEvent, body: Usage | UsageEvent, start_ms: int, end_ms: int, shape: Shape, payer: Payer,
@@ -62,9 +67,9 @@ class Rater:
         door = raw.door
         token = door.token(raw.position, raw.element)
         rated = Rated(
-            payer.wallet, payer.member, digest, content + token + self._catalogue_key, f"{source}/{event_id}",
+            payer.wallet, payer.member, digest, content + token + self.catalogue_key, f"{source}/{event_id}",
             payer.currency, 0, payer.version, raw=raw, body=body, start_ms=start_ms, end_ms=end_ms, shape=shape,
-            payer=payer, offer=offer, quantity=quantity, until_ms=until_ms, is_repeat=self._recent.saw(digest),
+            payer=payer, offer=offer, quantity=quantity, until_ms=until_ms, is_repeat=self.saw(digest),
         )  # fmt: skip
         fault = self.price(rated, now_ms)
         if fault is not None:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from rater.errors import PartsError
 from rater.pipeline.batch import Fault, Rated
+from rater.pipeline.sift import before_of, moved_of
 from rater.wallet.store import WalletStore
 from schemas.fates import Reason
 
@@ -39,10 +40,9 @@ class Recall:
         Answers the events that were decided before.
         """
         moved: defaultdict[int, list[Rated]] = defaultdict(list)
-        for event in events:
-            if event.payer.has_moved:
-                for other in self._shards(event)[1:]:
-                    moved[other].append(event)
+        for event in moved_of(events):
+            for other in self._shards(event)[1:]:
+                moved[other].append(event)
         for shard, found in moved.items():
             await self._ask_shard(shard, found)
         # After the shards were asked: that also brings the store's view of what they have dropped up to date. So does
@@ -52,7 +52,7 @@ class Recall:
             self._view = self._store.dropped_before_ms
             # An event was decided after its start, give or take what clocks may differ.
             horizon_ms = max(self._view) + self._future_ms
-            late = [event for event in events if event.start_ms < horizon_ms]
+            late = before_of(events, horizon_ms)
             if late:
                 is_asked = True
                 await self._recall_late(late)

@@ -18,7 +18,8 @@ from rater.rating.charge import Charge, ChargePart
 from rater.rating.rate import rate
 from rater.rating.terms import Terms
 from rater.rating.timeline import cycle_at
-from rater.wallet.entry import Decision, Head
+from rater.wallet.debit import Head
+from rater.wallet.entry import Decision
 from schemas.fates import Fate
 from schemas.rated import rare_text, record
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from rater.pipeline.batch import Batch, Fault, Faulted, Item, Rated, RawEvent, Work
-from rater.pipeline.records import as_decided, covered_record, plain_record, records
+from rater.pipeline.charged import settle_charged
+from rater.pipeline.records import as_decided, records
 from rater.pipeline.tally import Tally, Verdict
 from rater.wallet.entry import Decision
 from schemas.fates import Fate, Reason
@@ -51,24 +52,14 @@ def settle(work: Work) -> Outputs:
     """Turn a decided batch into its messages and tally."""
     outputs = Outputs(work)
     rated = outputs.messages[RATED] = []
-    charged: dict[str, int] = {}
-    count = 0
-    for item in work.items:
-        if type(item) is Rated and item.head is not None and item.charge is None:
-            # Charged at once under plain terms, or paid by one allowance, as nearly all usage is.
-            given, head = item.given, item.head
-            if given is None:
-                rated.append((item.payer.key, plain_record(item, head)))
-            elif head.decided_ms < item.offer.billed_until_ms:
-                rated.append((item.payer.key, covered_record(item, given, head)))
-            else:
-                _settle_item(item, outputs)
-                continue
-            currency = item.currency
-            charged[currency] = charged.get(currency, 0) + item.amount_nanos
-            count += 1
-        else:
-            _settle_item(item, outputs)
+    items, charged = work.items, dict[str, int]()
+    place = count = 0
+    while place < len(items):
+        end = settle_charged(items, place, rated, charged)
+        count += end - place
+        if end < len(items):
+            _settle_item(items[end], outputs)
+        place = end + 1
     if not rated:
         del outputs.messages[RATED]
     tally = outputs.tally

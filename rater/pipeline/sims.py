@@ -17,7 +17,7 @@ from rater.pipeline.payer import Book, Payer
 from rater.plan import Plan
 from rater.subscriber import Assignment, Subscriber, lookup_key
 from rater.tariff.model import Tariff
-from rater.wallet.entry import WalletRef
+from rater.wallet.debit import WalletRef
 from rater.wallet.keys import document_key
 from rater.wallet.member import Member
 from rater.wallet.store import WalletStore
@@ -31,7 +31,11 @@ FOR_EVER_MS: Final = 2**62
 
 #: Why nobody pays: the reason and a sentence.
 Unpaid = tuple[Reason, str]
-_Key = tuple[str, str, str]
+
+
+def sim_key(tenant: str, kind: str, identifier: str) -> bytes:
+    """By which name an event gives its SIM."""
+    return f"{tenant}\0{kind}\0{identifier}".encode()
 
 
 class Sim:
@@ -58,14 +62,14 @@ class Sims:
         self.directory = directory
         self._store = store
         self._catalogue = catalogue
-        self._by_key: dict[_Key, Sim] = {}
+        self._by_key: dict[bytes, Sim] = {}
         self._by_id: dict[tuple[str, str], Sim] = {}
-        self._keys: dict[tuple[str, str], list[_Key]] = {}
+        self._keys: dict[tuple[str, str], list[bytes]] = {}
         #: Members that somebody holds, a SIM or an event under way: one object for each, also of a SIM looked up anew.
         self._members: WeakValueDictionary[bytes, Member[Any]] = WeakValueDictionary()
         self._pools: dict[bytes, Member[Any]] = {}
         self._books: dict[tuple[str, str, str], Book] = {}
-        #: The SIM known by (tenant, kind of identifier, identifier), None if it has to be fetched.
+        #: The SIM known by a `sim_key`, None if it has to be fetched.
         self.get = self._by_key.get
 
     async def fetch(self, usages: Sequence[Usage]) -> list[Sim | None]:
@@ -76,7 +80,7 @@ class Sims:
         found: list[Sim | None] = []
         fresh: list[Sim] = []
         for usage, subscriber in zip(usages, await self.directory.resolve(usages), strict=True):
-            key = lookup_key(usage)
+            key = sim_key(*lookup_key(usage))
             sim = self._by_key.get(key)
             if sim is None and subscriber is not None:
                 name = subscriber.tenant, subscriber.id

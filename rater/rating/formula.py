@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import lcm
+from typing import NamedTuple
 
 from rater.money import NANOS, Rounding
 from rater.rating.pricer import Cards
@@ -28,20 +29,33 @@ Amount = Callable[[int, int], int]
 _Round = Callable[[int], int]
 
 
-def amount_formula(rate: Rate, cards: Cards, method: Rounding, step_nanos: int) -> Amount:
-    """What a billed quantity costs under a rate's prices, with its set-up fee, rounded."""
+class Line(NamedTuple):
+    """An amount with one price: (price * billed + base) // divisor * step."""
+
+    price: int
+    base: int
+    divisor: int
+    step: int
+
+
+def amount_formula(rate: Rate, cards: Cards, method: Rounding, step_nanos: int) -> tuple[Amount, Line | None]:
+    """What a billed quantity costs under a rate's prices, with its set-up fee, rounded; and the line that it is."""
     setup = rate.setup * NANOS
     denominator = lcm(setup.denominator, *(card.denominator for card in cards))
     scale, half, divisor = _rounding(method, denominator * step_nanos)
     prices = [scale * card.numerator * (denominator // card.denominator) for card in cards]
     base = scale * setup.numerator * (denominator // setup.denominator) + half
-    rounded = _round(divisor, step_nanos, is_even=method == "half-even" and divisor > 1)
+    is_even = method == "half-even" and divisor > 1
+    rounded = _round(divisor, step_nanos, is_even=is_even)
     bounds = [card.up_to for card in cards if card.up_to is not None]
+    if not bounds and not is_even:
+        line = Line(prices[0], base, divisor, step_nanos)
+        return _straight(line), line
     if not bounds:
-        return _exact(prices[0], base) if divisor == step_nanos == 1 else _flat(prices[0], base, rounded)
+        return _flat(prices[0], base, rounded), None
     if rate.tier_mode == "volume":
-        return _volume(bounds, prices, base, rounded, is_of_event=rate.tier_scope == "event")
-    return _graduated(bounds, prices, base, rounded)
+        return _volume(bounds, prices, base, rounded, is_of_event=rate.tier_scope == "event"), None
+    return _graduated(bounds, prices, base, rounded), None
 
 
 def _rounding(method: Rounding, denominator: int) -> tuple[int, int, int]:
@@ -66,13 +80,16 @@ def _round(divisor: int, step_nanos: int, *, is_even: bool) -> _Round:
     return even if is_even else floor
 
 
-def _exact(price: int, base: int) -> Amount:
-    """One price of whole nanos: nothing to round."""
+def _straight(line: Line) -> Amount:
+    price, base, divisor, step = line
 
-    def amount(_before: int, billed: int) -> int:
+    def exact(_before: int, billed: int) -> int:
         return price * billed + base
 
-    return amount
+    def amount(_before: int, billed: int) -> int:
+        return (price * billed + base) // divisor * step
+
+    return exact if divisor == step == 1 else amount
 
 
 def _flat(price: int, base: int, rounded: _Round) -> Amount:

@@ -11,13 +11,14 @@ words that do not depend on the event; with the quantities beside them the amoun
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from rater.money import format_nanos
 from rater.rating.charge import Outcome
 from rater.rating.explain import money_text
-from rater.rating.formula import Amount, amount_formula
+from rater.rating.formula import Amount, Line, amount_formula
 from rater.rating.meter import carry_key
 from rater.rating.price import tier_key
 from rater.rating.pricer import Cards, Pricer
@@ -29,6 +30,15 @@ from schemas.shape import Shaped
 #: (billable quantity, nanos, counters before in the order of `keys`, counters after).
 Plain = tuple[int, int, tuple[int, ...], tuple[int, ...]]
 RatePlain = Callable[[int, Mapping[str, int]], Plain | None]
+
+
+class Steps(NamedTuple):
+    """How a quantity is billed, event by event or carried over, and the line its amount is on."""
+
+    first: int
+    following: int
+    is_carried: bool
+    line: Line
 
 
 class Terms(msgspec.Struct, frozen=True, gc=False, eq=False):
@@ -51,6 +61,8 @@ class Terms(msgspec.Struct, frozen=True, gc=False, eq=False):
     keys: tuple[str, ...]
     explanation: tuple[str, ...]
     rate: RatePlain
+    #: What `rate` computes, where that is one price for what a step of increments bills: for rater/compiled/lane.pyx.
+    steps: Steps | None = None
 
 
 def terms_at(tariff: Tariff, usage: Shaped, start_ms: int, cycle_zone: str) -> Terms:
@@ -70,10 +82,10 @@ def terms_at(tariff: Tariff, usage: Shaped, start_ms: int, cycle_zone: str) -> T
     if clock is not None:
         band, since_ms, until_ms = clock.at(start_ms)
         low_ms, high_ms = max(low_ms, since_ms), min(high_ms, until_ms)
-    keys, words, rate_plain = _compiled(tariff, found, stretch.period, band)
+    keys, words, rate_plain, steps = _compiled(tariff, found, stretch.period, band)
     return Terms(
         low_ms, high_ms - last, found.outcome, tariff.currency, tariff.versions[stretch.version].name, stretch.period,
-        found.rate, found.zone, pricer.rate.tax_category if pricer else "", keys, words, rate_plain,
+        found.rate, found.zone, pricer.rate.tax_category if pricer else "", keys, words, rate_plain, steps,
     )  # fmt: skip
 
 
@@ -84,29 +96,30 @@ def _no_rate(tariff: Tariff, period: str, low_ms: int, high_ms: int) -> Terms:
 
 def _compiled(
     tariff: Tariff, found: Found, period: str, band: int | None
-) -> tuple[tuple[str, ...], tuple[str, ...], RatePlain]:
-    """The keys, the words and the function of terms."""
+) -> tuple[tuple[str, ...], tuple[str, ...], RatePlain, Steps | None]:
+    """The keys, the words and the function of terms, and the steps it takes."""
     pricer = found.pricer
     if found.outcome == "free":
-        return (), (f"{found.detail or 'free'}: 0.00 {tariff.currency}",), _free
+        return (), (f"{found.detail or 'free'}: 0.00 {tariff.currency}",), _free, None
     if found.outcome != "priced" or pricer is None or not pricer.is_plain:
-        return (), (), _never
+        return (), (), _never, None
     rate = pricer.rate
     kept = tariff.formulas.get((pricer, band))
     if kept is None:
         cards = pricer.cards(band)
-        amount = amount_formula(rate, cards, tariff.rounding, tariff.precision_nanos)
-        kept = tariff.formulas[pricer, band] = _words(tariff, pricer, cards, band), amount
-    words, amount = kept
+        amount, line = amount_formula(rate, cards, tariff.rounding, tariff.precision_nanos)
+        kept = tariff.formulas[pricer, band] = _words(tariff, pricer, cards, band), amount, line
+    words, amount, line = kept
     is_carried, is_of_cycle = rate.increment_scope == "carry-over", rate.tier_scope == "cycle"
     carry, tier = carry_key(period, rate, found.network), tier_key(period, rate.name)
+    steps = Steps(rate.first, rate.next, is_carried, line) if line is not None else None
     if is_carried and is_of_cycle:
-        return (carry, tier), words, _carried_in_cycle(rate.next, carry, tier, amount)
+        return (carry, tier), words, _carried_in_cycle(rate.next, carry, tier, amount), steps
     if is_carried:
-        return (carry,), words, _carried(rate.next, carry, amount)
+        return (carry,), words, _carried(rate.next, carry, amount), steps
     if is_of_cycle:
-        return (tier,), words, _by_event_in_cycle(rate.first, rate.next, tier, amount)
-    return (), words, _by_event(rate.first, rate.next, amount)
+        return (tier,), words, _by_event_in_cycle(rate.first, rate.next, tier, amount), steps
+    return (), words, _by_event(rate.first, rate.next, amount), steps
 
 
 # The functions below are `billed_steps` and `paid_until` (rater/rating/increments.py) written out: a call costs as much

@@ -17,7 +17,7 @@ from rater.money import NANOS, Rounding, format_nanos, round_exact
 from schemas.usage import Direction, Service
 
 if TYPE_CHECKING:
-    from rater.rating.formula import Amount
+    from rater.rating.formula import Amount, Line
     from rater.rating.pricer import Pricer
     from rater.rating.timeline import Timeline
     from rater.tariff.match import Index
@@ -134,7 +134,7 @@ class Tariff(msgspec.Struct, frozen=True, dict=True):
         return {}
 
     @cached_property
-    def formulas(self) -> dict[tuple[Pricer, int | None], tuple[tuple[str, ...], Amount]]:
+    def formulas(self) -> dict[tuple[Pricer, int | None], tuple[tuple[str, ...], Amount, Line | None]]:
         """By rate and band: how it is explained and computed (rater/rating/terms.py). Filled by rating."""
         return {}
 

@@ -34,7 +34,7 @@ VALUES: Final = [struct.Struct(f"<{count}q").pack for count in range(256)]
 _COUNTED_VALUES: Final = [struct.Struct(f"<H{count}q").pack for count in range(COUNTERS_MAX + 1)]
 _COUNT: Final = struct.Struct("<H")
 _TERMS_END: Final = HEAD_BYTES + _TERMS.size
-_VALUES_AT: Final = _TERMS_END + _COUNT.size
+VALUES_AT: Final = _TERMS_END + _COUNT.size
 
 Event = TypeVar("Event")
 
@@ -96,7 +96,7 @@ class Member(Generic[Event]):
         self.is_covered = covered == 1
         if self.subscription is not None and self.subscription.n != self.steps:
             self.subscription = None  # an older one, until it is looked up
-        self._keys = state[_VALUES_AT + 8 * len(self.counters) :] if self.counters else b""
+        self._keys = state[VALUES_AT + 8 * len(self.counters) :] if self.counters else b""
 
     def settle(self, event: Event) -> None:
         """An event is decided: nothing is rated upon it any more but what it left behind."""
@@ -148,8 +148,8 @@ def counters_of(state: bytes) -> dict[str, int]:
     (count,) = _COUNT.unpack_from(state, _TERMS_END)
     if not count:
         return {}
-    values = struct.unpack_from(f"<{count}q", state, _VALUES_AT)
-    keys = state[_VALUES_AT + 8 * count :].decode().split("\0")
+    values = struct.unpack_from(f"<{count}q", state, VALUES_AT)
+    keys = state[VALUES_AT + 8 * count :].decode().split("\0")
     return dict(zip(keys, values, strict=True))
 
 

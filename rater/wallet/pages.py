@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from rater.wallet.entry import Debit, Stale
+from rater import compiled
+from rater.wallet.debit import Debit, Head
+from rater.wallet.entry import Stale
+
+
+@compiled.twin("sift")
+def by_wallet(events: Sequence[Debit]) -> dict[int, dict[bytes, list[Debit]]]:
+    """By shard and the wallet's key, in their order."""
+    shards: defaultdict[int, dict[bytes, list[Debit]]] = defaultdict(dict)
+    for event in events:
+        wallet = event.wallet
+        groups = shards[wallet.shard]
+        group = groups.get(wallet.key)
+        if group is None:
+            groups[wallet.key] = [event]
+        else:
+            group.append(event)
+    return shards
+
+
+@compiled.twin("sift")
+def put_head(group: Sequence[Debit], head: Head) -> None:
+    """A wallet's events were charged at once."""
+    for event in group:
+        event.head = head
 
 
 def in_turn(page: Sequence[list[Debit]], behind: set[bytes]) -> list[list[Debit]]:

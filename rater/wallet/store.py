@@ -12,10 +12,11 @@ from redis.asyncio import RedisCluster
 from rater.errors import UnsafeRedisError, WalletError
 from rater.wallet import function
 from rater.wallet.command_call import pack_commands
+from rater.wallet.debit import Debit, WalletRef
 from rater.wallet.durability import Durability, check_durability
-from rater.wallet.entry import Answer, Debit, Decision, Entry, Stale, WalletRef
+from rater.wallet.entry import Answer, Decision, Entry, Stale
 from rater.wallet.keys import shard_of, tag, values_of
-from rater.wallet.pages import in_turn, pages_of
+from rater.wallet.pages import by_wallet, in_turn, pages_of, put_head
 from rater.wallet.states import MemberState, WalletState, member_state, wallet_state
 from rater.wallet.usage_call import pack_charge
 from rater.wallet.verdict import unpack_answer, unpack_head, unpack_verdict
@@ -90,18 +91,10 @@ class WalletStore:
 
         An epoch of 0 is any. Answers the shards whose outbox has news.
         """
-        by_shard: defaultdict[int, dict[bytes, list[Debit]]] = defaultdict(dict)
-        for event in events:
-            wallet = event.wallet
-            groups = by_shard[wallet.shard]
-            group = groups.get(wallet.key)
-            if group is None:
-                groups[wallet.key] = [event]
-            else:
-                group.append(event)
         # One view for all calls: what it says was looked up elsewhere by the caller, what is learnt on the way was not.
         dropped = list(self._dropped_before_ms)
-        pages = {shard: pages_of(list(groups.values()), CALL_ENTRIES_MAX) for shard, groups in by_shard.items()}
+        shards = by_wallet(events)
+        pages = {shard: pages_of(list(groups.values()), CALL_ENTRIES_MAX) for shard, groups in shards.items()}
         behind: set[bytes] = set()
         news: set[int] = set()
         while pages:
@@ -126,9 +119,7 @@ class WalletStore:
             replies = [list(replies[0]) * len(group) for group in groups]  # one answer for all: the epoch
         for group, reply in zip(groups, replies, strict=True):
             if isinstance(reply, bytes):
-                head = unpack_head(reply)
-                for event in group:
-                    event.head = head
+                put_head(group, unpack_head(reply))
                 continue
             for event, packed in zip(group, reply, strict=True):
                 event.answer = answer = unpack_answer(packed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-from rater.wallet.entry import WalletRef
+from rater.wallet.debit import WalletRef
 from rater.wallet.keys import tag
 from rater.wallet.store import WalletStore
 

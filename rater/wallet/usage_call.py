@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import msgpack
 
+from rater import compiled
 from rater.money import NANOS
-from rater.wallet.entry import Debit
+from rater.wallet.debit import Debit
 from rater.wallet.member import HEAD_BYTES, VALUES
 from rater.wallet.verdict import pack_cover, pack_told
 
@@ -25,6 +26,7 @@ _STEPS: Final = slice(HEAD_BYTES, HEAD_BYTES + 4)
 _AHEAD_MAX: Final = 2**63 - 1
 
 
+@compiled.twin("call")
 def pack_charge(groups: Sequence[list[Debit]], now_ms: int, epoch: int, dropped_before_ms: int) -> bytes:
     """The usage of one batch in one shard, a list for each wallet, as columns."""
     wallets: tuple[list[Any], ...] = ([], [], [], [], [], [], [])

@@ -11,7 +11,8 @@ from typing import Final
 import msgpack
 
 from rater.money import NANOS
-from rater.wallet.entry import Answer, Decision, Head, Stale
+from rater.wallet.debit import Head
+from rater.wallet.entry import Answer, Decision, Stale
 from schemas.fates import Fate, Reason
 
 # fate, reason, epoch, n (6 bytes), decided_ms (6), balance before (units 5 signed, nanos 4). Odd widths are read as a

@@ -33,7 +33,7 @@ def test_a_formula_is_the_sum_over_tiers_rounded_once(
     else:
         exact = sum((quantity * card.price for quantity, card in graduated(cards, before, billed)), Fraction(0))
 
-    amount = amount_formula(rate, cards, method, step_nanos)(before, billed)
+    amount = amount_formula(rate, cards, method, step_nanos)[0](before, billed)
     assert amount == round_exact((exact + rate.setup) * NANOS, method, step_nanos)
 
 
@@ -41,4 +41,5 @@ def test_a_third_of_a_nano_stays_exact_over_a_cycle_of_terabytes() -> None:
     rate = Rate("r", "data", "B", 1, (Tier(10**15, Fraction(1, 3 * NANOS)), Tier(None, Fraction(1, 7 * NANOS))))
     rate = msgspec.structs.replace(rate, tier_scope="cycle")
 
-    assert amount_formula(rate, Pricer(rate).cards(None), "down", 1)(10**15 - 1, 10**15) == (7 + 3 * (10**15 - 1)) // 21
+    amount, _ = amount_formula(rate, Pricer(rate).cards(None), "down", 1)
+    assert amount(10**15 - 1, 10**15) == (7 + 3 * (10**15 - 1)) // 21

@@ -9,7 +9,8 @@ from typing import Any
 
 from rater.identity import FINGERPRINT_BYTES, identity
 from rater.money import parse_nanos
-from rater.wallet.entry import Answer, Debit, Decision, Entry, Kind, SessionUse, Stale, WalletRef
+from rater.wallet.debit import Debit, SessionUse, WalletRef
+from rater.wallet.entry import Answer, Decision, Entry, Kind, Stale
 from rater.wallet.member import Member
 from rater.wallet.outbox import Outbox
 from rater.wallet.states import WalletState

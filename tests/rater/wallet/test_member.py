@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rater.identity import identity
-from rater.wallet.entry import Debit, Kind
+from rater.wallet.debit import Debit
+from rater.wallet.entry import Kind
 from rater.wallet.member import COUNTER_DAYS, COUNTERS_MAX, HEAD_BYTES, Member, counters_of, head_of, oldest_period
 from rater.wallet.store import WalletStore
 from tests.rater.wallet.building import NOW_MS, Wallets, create, entry, join

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rater.money import AMOUNT_MAX_NANOS, AMOUNT_MIN_NANOS
-from rater.wallet.entry import Debit, Decision, Kind, Stale
+from rater.wallet.debit import Debit
+from rater.wallet.entry import Decision, Kind, Stale
 from rater.wallet.member import Member, counters_of
 from schemas.fates import Fate, Reason
 from tests.rater.wallet.building import NOW_MS, Wallets, amount, charged, create, entry, join, usage

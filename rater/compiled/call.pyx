@@ -1,0 +1,347 @@
+"""The request of `charge`, compiled: the same bytes as `pack_charge` (rater/wallet/usage_call.py), which says why."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memcpy
+
+from rater.compiled.event cimport Debit, Rated
+from rater.compiled.text cimport Text
+
+import struct
+
+from rater.money import NANOS as _NANOS
+from rater.wallet.member import HEAD_BYTES as _HEAD_BYTES
+from rater.wallet.verdict import pack_cover
+
+cdef long long NANOS = _NANOS, AHEAD_MAX = 2**63 - 1
+cdef Py_ssize_t HEAD_BYTES = _HEAD_BYTES
+cdef bytes EMPTY = b""
+cdef object LAST = 1
+cdef enum:
+    FREE = 256
+    UNCOUNTED = 512
+    ALLOWED = 1024
+    SHARES = 2048
+    STEPS = 4  # bytes, behind the head
+    MARKS = 24
+
+
+cdef class Column(Text):
+    """One column of the request, as MessagePack without its length."""
+
+    cdef Py_ssize_t rows
+
+    cdef int begin_column(self) except -1:
+        self.begin()
+        self.rows = 0
+        return 0
+
+    cdef int put_byte(self, unsigned char byte) except -1:
+        self.make_room(1)
+        self.at[self.size] = byte
+        self.size += 1
+        return 0
+
+    cdef int put_big_endian(self, unsigned char sort, unsigned long long value, int size) except -1:
+        self.make_room(9)
+        self.at[self.size] = sort
+        cdef int place
+        for place in range(size):
+            self.at[self.size + size - place] = value & 0xFF
+            value >>= 8
+        self.size += 1 + size
+        return 0
+
+    cdef int put_int(self, long long value) except -1:
+        if value >= 0:
+            if value < 0x80:
+                return self.put_byte(<unsigned char> value)
+            if value <= 0xFF:
+                return self.put_big_endian(0xCC, value, 1)
+            if value <= 0xFFFF:
+                return self.put_big_endian(0xCD, value, 2)
+            if value <= 0xFFFFFFFF:
+                return self.put_big_endian(0xCE, value, 4)
+            return self.put_big_endian(0xCF, value, 8)
+        if value >= -0x20:
+            return self.put_byte(<unsigned char> (0x100 + value))
+        if value >= -0x80:
+            return self.put_big_endian(0xD0, value, 1)
+        if value >= -0x8000:
+            return self.put_big_endian(0xD1, value, 2)
+        if value >= -0x80000000:
+            return self.put_big_endian(0xD2, value, 4)
+        return self.put_big_endian(0xD3, value, 8)
+
+    cdef int put_length(self, Py_ssize_t size) except -1:
+        """Of a text that follows, in the old notation."""
+        if size < 0x20:
+            return self.put_byte(0xA0 | size)
+        if size <= 0xFFFF:
+            return self.put_big_endian(0xDA, size, 2)
+        return self.put_big_endian(0xDB, size, 4)
+
+    cdef int put_bytes(self, bytes text) except -1:
+        self.put_length(PyBytes_GET_SIZE(text))
+        self.add(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        return 0
+
+    cdef int put_str(self, str text) except -1:
+        return self.put_bytes(text.encode())
+
+    cdef int put_rows(self, Py_ssize_t rows) except -1:
+        if rows < 0x10:
+            return self.put_byte(0x90 | rows)
+        if rows <= 0xFFFF:
+            return self.put_big_endian(0xDC, rows, 2)
+        return self.put_big_endian(0xDD, rows, 4)
+
+    cdef int put_one_or_bytes(self, object value) except -1:
+        return self.put_int(1) if value is LAST else self.put_bytes(value)
+
+
+cdef class Request:
+    """The columns of one request; used again for the next."""
+
+    cdef Column wallet, currency, count, members, units, nanos, plain
+    cdef Column key, member_before, member_after
+    cdef Column identity, told, member_of, after, flag, cause, session
+    cdef Column pool, whole
+    # Of the wallet that is packed: the state after each event, and its flags.
+    cdef list afters, flags
+    # Of all members: the place of each, its states, and its last event that counts.
+    cdef dict places
+    cdef list befores, befores_after, last
+
+    def __init__(self):
+        self.wallet, self.currency, self.count, self.members = Column(), Column(), Column(), Column()
+        self.units, self.nanos, self.plain = Column(), Column(), Column()
+        self.key, self.member_before, self.member_after = Column(), Column(), Column()
+        self.identity, self.told, self.member_of, self.after = Column(), Column(), Column(), Column()
+        self.flag, self.cause, self.session, self.pool, self.whole = Column(), Column(), Column(), Column(), Column()
+
+    cdef tuple columns(self):
+        return (
+            self.wallet, self.currency, self.count, self.members, self.units, self.nanos, self.plain, self.key,
+            self.member_before, self.member_after, self.identity, self.told, self.member_of, self.after, self.flag,
+            self.cause, self.session, self.pool,
+        )  # fmt: skip
+
+    cdef bytes pack(self, list groups, long long now_ms, long long epoch, long long dropped_before_ms):
+        cdef Column column
+        cdef tuple columns = self.columns()
+        cdef Py_ssize_t wallets = len(groups), events = 0
+        for column in columns:
+            column.begin()
+        self.places, self.befores, self.befores_after, self.last = {}, [], [], []
+        for group in groups:
+            self.pack_group(<list> group, events)
+            events += len(<list> group)
+        members = len(self.befores)
+        for state in self.befores:
+            self.member_before.put_bytes(state)
+        for state in self.befores_after:
+            self.member_after.put_bytes(state)
+        whole = self.whole
+        whole.begin()
+        whole.put_rows(3 + len(columns))
+        whole.put_int(now_ms)
+        whole.put_int(epoch)
+        whole.put_int(dropped_before_ms)
+        for number, column in enumerate(columns):
+            whole.put_rows(wallets if number < 7 or number == 17 else members if number < 10 else events)
+            whole.add(column.at, column.size)
+        self.places = None
+        return whole.taken()
+
+    cdef int pack_group(self, list group, Py_ssize_t events) except -1:
+        """One wallet's events."""
+        cdef Debit event = group[0]
+        cdef Py_ssize_t members = len(self.befores), place
+        cdef bint is_plain = True, one_currency = True, follows, is_pooled = False
+        cdef long long ahead = 0
+        wallet, currency = event.wallet, event.currency
+        cdef bytes tail = wallet.tail
+        self.afters, self.flags = [], []
+        for place in range(len(group)):
+            event = group[place]
+            if event.currency is not currency and event.currency != currency:
+                one_currency = False
+            if event.pool is not None:
+                is_pooled = True
+            event.place, event.ahead_nanos = place, max(ahead, 0)
+            if not self.pack_event(event, tail):
+                is_plain = False
+            if ahead < 0 or ahead > AHEAD_MAX - event.amount_nanos:
+                ahead = -1  # more than can be told, so they are decided one by one
+            else:
+                ahead += event.amount_nanos
+        if ahead < 0:
+            is_plain = False
+        if is_pooled:
+            follows = self.pack_pool(group)
+            is_plain = is_plain and follows
+        else:
+            self.pool.put_int(0)
+        for state in self.afters:
+            self.after.put_one_or_bytes(state)
+        for flag in self.flags:
+            self.flag.put_int(flag)
+        self.wallet.put_bytes(wallet.key)
+        if one_currency:
+            self.currency.put_str(currency)
+        else:
+            self.currency.put_rows(len(group))
+            for event in group:
+                self.currency.put_str(event.currency)
+        self.count.put_int(len(group))
+        self.members.put_int(len(self.befores) - members)
+        self.units.put_int(max(ahead, 0) // NANOS)
+        self.nanos.put_int(max(ahead, 0) % NANOS)
+        self.plain.put_int(is_plain)
+        return 0
+
+    cdef bint pack_event(self, Debit event, bytes tail) except -1:
+        """One event; whether it may be charged at once with others."""
+        cdef int flag = 0
+        cdef bint is_plain = True, is_refused = bool(event.refuse), by_counters
+        cdef bytes upon, after_it = event.after
+        member = event.member
+        found = self.places.get(member)
+        if found is None:
+            found = len(self.befores)
+            self.places[member] = found
+            self.key.put_bytes(member.key)
+            self.befores.append(event.before)
+            self.befores_after.append(EMPTY)
+            self.last.append(-1)
+        cdef Py_ssize_t at = found
+        # What is refused may be so because of the counters; if it is not, it does not matter what it was rated upon.
+        by_counters = (is_refused or len(<tuple> event.counters) > 0) and event.pool is not member
+        upon = self.befores_after[at] or self.befores[at]
+        if event.before is not upon and event.before != upon and (
+            after_it or by_counters or steps_of(event.before) != steps_of(upon)
+        ):
+            # It was rated upon an event that is not in this call, so the states told do not follow from each other; or
+            # before a step that those beside it know of.
+            after_it, flag, is_plain = EMPTY, UNCOUNTED, False
+        if after_it:
+            if self.last[at] >= 0:
+                self.afters[self.last[at]] = self.befores_after[at]
+            self.befores_after[at], self.last[at] = after_it, len(self.afters)
+            self.afters.append(LAST)
+        else:
+            self.afters.append(EMPTY)
+        self.identity.put_bytes(event.identity)
+        self.put_told(event, tail)
+        self.member_of.put_int(at + 1)
+        self.put_cause(event)
+        if is_refused or event.free or event.uncounted or event.sessions or event.allowed:
+            # Free usage, and what allowances pay, only matter where somebody is held: then nothing is charged at once.
+            if is_refused or event.uncounted or event.sessions:
+                is_plain = False
+            flag = flag or UNCOUNTED * event.uncounted
+            flag += event.refuse + FREE * event.free + ALLOWED * event.allowed
+        if event.sessions:
+            self.session.put_rows(len(event.sessions))
+            for use in event.sessions:
+                self.session.put_rows(3)
+                self.session.put_str(use.field)
+                self.session.put_str(str(use.before))
+                self.session.put_str(str(use.after))
+        else:
+            self.session.put_int(0)
+        self.flags.append(flag)
+        return is_plain and event.version == <long long> member.version
+
+    cdef int put_told(self, Debit event, bytes tail) except -1:
+        """The caller's part of an event's verdict; `tail` is the wallet's name."""
+        cdef bytes marks = event.marks, cover = event.cover
+        cdef tuple counters = event.counters
+        cdef long long units = event.amount_nanos // NANOS, value
+        cdef unsigned int nanos = event.amount_nanos % NANOS, version = event.version, low = units & 0xFFFFFFFF
+        cdef unsigned char high = units >> 32
+        cdef unsigned short place = event.place
+        if event.amount_nanos < 0:
+            raise struct.error(f"{event.cause}: a negative amount")
+        if cover:
+            cover = pack_cover(cover)
+        told = self.told
+        told.put_length(23 + len(marks) + len(tail) + 8 * len(counters) + len(cover))
+        told.make_room(23)
+        cdef char* at = told.at + told.size
+        memcpy(at, &place, 2)
+        memcpy(at + 2, &event.ahead_nanos, 8)
+        memcpy(at + 10, &low, 4)
+        memcpy(at + 14, &high, 1)
+        memcpy(at + 15, &nanos, 4)
+        memcpy(at + 19, &version, 4)
+        told.size += 23
+        told.add_bytes(marks)
+        told.add_bytes(tail)
+        for counter in counters:
+            value = counter
+            told.add(<char*> &value, 8)
+        told.add_bytes(cover)
+        return 0
+
+    cdef int put_cause(self, Debit event) except -1:
+        """ "source/id", of a scanned event from the bytes it came in."""
+        cdef Rated rated
+        cdef const char* raw
+        if type(event) is Rated:
+            rated = <Rated> event
+            if rated._cause is None and rated.id.size:
+                raw = PyBytes_AS_STRING(<bytes> rated.raw.value)
+                self.cause.put_length(rated.source.size + 1 + rated.id.size)
+                self.cause.add(raw + rated.source.at, rated.source.size)
+                self.cause.add(b"/", 1)
+                self.cause.add(raw + rated.id.at, rated.id.size)
+                return 0
+        return self.cause.put_str(event.cause)
+
+    cdef bint pack_pool(self, list group) except -1:
+        """The wallet's pool; whether all events were rated upon it, each upon the one before."""
+        cdef Debit event
+        cdef bint follows = True, shares = False
+        cdef Py_ssize_t place, last = -1
+        cdef bytes before = None, after = EMPTY
+        cdef list afters = []
+        pool = None
+        for event in group:
+            if event.pool is not None:
+                pool, before = event.pool, event.pool_before
+                break
+        for place in range(len(group)):
+            event = group[place]
+            afters.append(EMPTY)
+            if event.pool is not pool or event.pool_before != (after or before):
+                follows = False
+                self.flags[place] |= UNCOUNTED
+            elif event.pool_after:
+                if last >= 0:
+                    afters[last] = after
+                after, last, shares = event.pool_after, place, event.shares
+                afters[place] = LAST
+                self.flags[place] |= SHARES * shares
+        column = self.pool
+        column.put_rows(5)
+        column.put_bytes(pool.key)
+        column.put_bytes(before)
+        column.put_bytes(after)
+        column.put_rows(len(afters))
+        for state in afters:
+            column.put_one_or_bytes(state)
+        column.put_byte(0xC3 if shares else 0xC2)
+        return follows
+
+
+cdef bytes steps_of(bytes state):
+    return state[HEAD_BYTES : HEAD_BYTES + STEPS]
+
+
+cdef Request REQUEST = Request()
+
+
+def pack_charge(groups, long long now_ms, long long epoch, long long dropped_before_ms):
+    """See the module."""
+    return REQUEST.pack(list(groups), now_ms, epoch, dropped_before_ms)

@@ -1,0 +1,107 @@
+"""The records of what was charged at once, compiled: the same bytes as rater/pipeline/charged.py has them.
+
+What was not scanned, or is late, or an allowance paid for, is written there.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING
+
+from rater.compiled.event cimport Piece, Rated
+from rater.compiled.lane cimport KnownPayer
+from rater.compiled.price cimport PricedBy
+from rater.compiled.text cimport Text
+
+from rater.pipeline.records import covered_record, plain_record
+
+cdef const char* HEX = b"0123456789abcdef"
+cdef long long BILLED_MAX = 2**53
+cdef Text TEXT = Text()
+
+
+def settle_charged(list items, Py_ssize_t place, list messages, dict charged):
+    """See the module."""
+    cdef Py_ssize_t at
+    cdef Rated event
+    for at in range(place, len(items)):
+        if type(items[at]) is not Rated:
+            return at
+        event = <Rated> items[at]
+        head = event.head
+        if head is None or event.charge is not None:
+            return at
+        value = None
+        if event.given is not None:
+            if head.decided_ms >= event.offer.billed_until_ms:
+                return at
+            value = covered_record(event, event.given, head)
+        elif event.id.size and event.billed <= BILLED_MAX:
+            value = record(event, head)
+        if value is None:
+            value = plain_record(event, head)
+        messages.append((event.payer.key, value))
+        charged[event.currency] = charged.get(event.currency, 0) + event.amount_nanos
+    return len(items)
+
+
+cdef bytes record(Rated event, object head):
+    """The record, None where it is late or what it is written from is not at hand."""
+    cdef KnownPayer payer = event.payer.compiled
+    cdef PricedBy offer = event.offer.compiled
+    cdef long long decided_ms = head.decided_ms, n = head.n, balance = head.balance_nanos
+    if payer is None or offer is None or decided_ms >= offer.billed_until_ms:
+        return None
+    raw, door, text = event.raw, event.raw.door, TEXT
+    cdef const char* value = PyBytes_AS_STRING(<bytes> raw.value)
+    balance -= event.ahead_nanos
+    text.begin()
+    text.add_bytes(payer.text)
+    add_piece(text, b'"', 1, event.source, value)
+    add_piece(text, b',"id":"', 7, event.id, value)
+    text.add_bytes(offer.text)
+    text.add_number(head.epoch, c",")
+    add_field(text, b'"n":', 4, n + event.place)
+    add_field(text, b'"quantity":', 11, event.quantity)
+    add_field(text, b'"billable_quantity":', 20, event.billed)
+    add_field(text, b'"amount_nanos":', 15, event.amount_nanos)
+    add_field(text, b'"charged_nanos":', 16, event.amount_nanos)
+    add_field(text, b'"balance_before_nanos":', 23, balance)
+    add_field(text, b'"balance_after_nanos":', 22, balance - event.amount_nanos)
+    add_field(text, b'"start_ms":', 11, event.start_ms)
+    add_field(text, b'"end_ms":', 9, event.end_ms)
+    add_field(text, b'"rated_ms":', 11, decided_ms)
+    text.add(b'"door":', 7)
+    text.add_str(door.text)
+    text.add(b',"position":', 12)
+    text.add_number(raw.position, c",")
+    text.add(b'"fingerprint":"', 15)
+    add_hex(text, PyBytes_AS_STRING(<bytes> event.marks), 8)
+    text.add(b'"', 1)
+    if event.called_number.size:
+        add_piece(text, b',"called_number":"', 18, event.called_number, value)
+    if event.session_id.size:
+        add_piece(text, b',"session_id":"', 15, event.session_id, value)
+    text.add(b"}", 1)
+    return text.taken()
+
+
+cdef int add_field(Text text, const char* name, Py_ssize_t size, long long value) except -1:
+    text.add(name, size)
+    text.add_number(value, c",")
+    return 0
+
+
+cdef int add_piece(Text text, const char* before, Py_ssize_t size, Piece piece, const char* raw) except -1:
+    """A text of the event; it was scanned, so it is written as it stood there."""
+    text.add(before, size)
+    text.add(raw + piece.at, piece.size)
+    text.add(b'"', 1)
+    return 0
+
+
+cdef int add_hex(Text text, const char* digest, int size) except -1:
+    cdef int place
+    text.make_room(2 * size)
+    for place in range(size):
+        text.at[text.size] = HEX[(<unsigned char> digest[place]) >> 4]
+        text.at[text.size + 1] = HEX[(<unsigned char> digest[place]) & 15]
+        text.size += 2
+    return 0

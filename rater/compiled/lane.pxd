@@ -1,0 +1,9 @@
+cdef class KnownPayer:
+    """What is read of a payer for each event."""
+
+    cdef object payer, live, member, wallet, currency
+    cdef dict offers
+    cdef long long low_ms, high_ms, version
+    cdef bint is_planned
+    # Its subscriber's id as the fingerprint has it, and how its records begin.
+    cdef bytes subscriber, text

@@ -1,0 +1,235 @@
+"""The quick lane, compiled: a plain JSON event of a known shape and SIM, from its bytes to its wallet entry.
+
+The same as `InterpretedLane` (rater/pipeline/quick.py) and what follows it, which say what is done and why; what this
+does not read, or cannot rate by one line, goes their way.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.string cimport memcmp
+
+from rater.compiled.blake2b cimport blake2b16
+from rater.compiled.event cimport Piece, Rated
+from rater.compiled.price cimport Priced, PricedBy, advance, line_of
+from rater.compiled.scan cimport (
+    CALLED_NUMBER, COUNTRY, DESTINATION_COUNTRY, DIRECTION, DURATION_MS, END_TIME, FIELDS, ICCID, ID, KIND, MCC,
+    MESSAGE_COUNT, MNC, SERVICE, SESSION_ID, SOURCE, START_TIME, TENANT, UNREAD, VOLUME_BYTES, Span, letters, number,
+    scan, time_ms,
+)
+from rater.compiled.text cimport Text
+
+from xxhash import xxh3_64_digest
+
+from rater.pipeline.batch import Fault, Faulted
+from schemas.checks import EARLIEST_MS as _EARLIEST_MS
+from schemas.checks import QUANTITY_MAX as _QUANTITY_MAX
+from schemas.checks import SPAN_MAX_MS as _SPAN_MAX_MS
+from schemas.checks import is_e164
+from schemas.decode import RAW_MAX_BYTES as _RAW_MAX_BYTES
+
+cdef long long EARLIEST_MS = _EARLIEST_MS, QUANTITY_MAX = _QUANTITY_MAX, SPAN_MAX_MS = _SPAN_MAX_MS
+cdef Py_ssize_t RAW_MAX_BYTES = _RAW_MAX_BYTES
+cdef enum:
+    SHAPES_MAX = 65_536
+
+
+cdef class KnownPayer:
+    """See lane.pxd."""
+
+    def __init__(self, payer):
+        self.payer, self.live, self.member, self.wallet = payer, payer.live, payer.member, payer.wallet
+        self.currency, self.offers, self.version = payer.currency, payer.book.last, payer.version
+        self.low_ms, self.high_ms, self.is_planned = payer.low_ms, payer.high_ms, payer.is_planned
+        self.text = payer.text.encode()
+        self.subscriber = f",{len(payer.subscriber.id)},{payer.subscriber.id}".encode()
+
+
+cdef class QuickLane:
+    """See the module."""
+
+    cdef object _sim, _shape, _number_class, _rater, _price, _queue, _saw, _catalogue_key
+    cdef dict _shapes
+    cdef Text _text
+
+    def __init__(self, sims, shapes, numbers, rater):
+        self._sim, self._shape, self._number_class = sims.get, shapes.get, numbers.of
+        self._rater, self._saw, self._catalogue_key = rater, rater.saw, rater.catalogue_key
+        self._price, self._queue = rater.price, rater.queue
+        self._shapes = {}
+        self._text = Text()
+
+    def rate(self, raw, long long oldest_ms, long long newest_ms, long long now_ms):
+        """The event rated, or why it cannot be; None for one that has to go the long way."""
+        value = raw.value
+        cdef Rated rated
+        cdef Span[FIELDS] fields
+        if type(value) is not bytes or PyBytes_GET_SIZE(value) > RAW_MAX_BYTES:
+            return None
+        if not scan(value, fields):
+            return None
+        if fields[TENANT].at == NULL or fields[SOURCE].at == NULL or fields[ID].at == NULL or fields[ICCID].at == NULL:
+            return None
+        rated = Rated.__new__(Rated)
+        rated.start_ms, rated.end_ms = time_ms(fields[START_TIME]), time_ms(fields[END_TIME])
+        if not (EARLIEST_MS <= rated.start_ms <= rated.end_ms <= rated.start_ms + SPAN_MAX_MS):
+            return None
+        if rated.end_ms < oldest_ms or rated.start_ms > newest_ms or not has_its_quantity(rated, fields):
+            return None
+        sim = self.sim_of(fields)
+        if sim is None:
+            return None
+        rated.shape = self.shape_of(fields)
+        if rated.shape is None:
+            return None
+        rated.raw = raw
+        take_pieces(rated, fields, PyBytes_AS_STRING(value))
+        return self.rated_for(rated, sim, fields, now_ms)
+
+    cdef object rated_for(self, Rated rated, object sim, Span* fields, long long now_ms):
+        """As `Rater.rate`."""
+        cdef KnownPayer known = self.payer_of(sim, rated)
+        if known is None:
+            payer = self._rater.payer(sim, rated.start_ms)
+            return Faulted(rated.raw, rated.usage, Fault.of_usage(rated.body, *payer))
+        rated.payer, rated.wallet, rated.member = known.payer, known.wallet, known.member
+        rated.currency, rated.version = known.currency, known.version
+        cdef PricedBy by = self.offer_of(known, rated)
+        self.digest(rated, known, fields)
+        rated.is_repeat = self._saw(rated.identity)
+        cdef Priced priced
+        fault = None
+        if known.is_planned or not line_of(rated, by, &priced):
+            fault = self._price(rated, now_ms)
+        else:
+            advance(rated, by, &priced, now_ms)
+        if fault is not None:
+            return Faulted(rated.raw, rated.usage, fault)
+        if rated.counts:
+            self._queue(rated)
+        return rated
+
+    cdef KnownPayer payer_of(self, object sim, Rated rated):
+        """Who pays, None where nobody does."""
+        cdef KnownPayer known
+        payer = sim.payer
+        if payer is not None:
+            known = payer.compiled
+            if known is not None and known.low_ms <= rated.start_ms < known.high_ms:
+                if known.live is known.member.subscription:
+                    return known
+        payer = self._rater.payer(sim, rated.start_ms)
+        if type(payer) is tuple:
+            return None
+        known = payer.compiled = KnownPayer(payer)
+        return known
+
+    cdef PricedBy offer_of(self, KnownPayer known, Rated rated):
+        cdef PricedBy by
+        offer = known.offers.get(rated.shape)
+        if offer is not None:
+            by = offer.compiled
+            if by is not None and by.low_ms <= rated.start_ms and rated.until_ms <= by.high_ms:
+                rated.offer = offer
+                return by
+        rated.offer = offer = known.payer.book.offer(rated.shape, rated.start_ms, rated.until_ms)
+        by = offer.compiled = PricedBy(offer)
+        return by
+
+    cdef object sim_of(self, Span* fields):
+        text = self._text
+        text.begin()
+        text.add_span(fields[TENANT])
+        text.add(b"\0iccid\0", 7)
+        text.add_span(fields[ICCID])
+        return self._sim(text.taken())
+
+    cdef object shape_of(self, Span* fields):
+        """The shape, None for one that was not met yet."""
+        text, number = self._text, None
+        if fields[CALLED_NUMBER].at != NULL:
+            number = text_of(fields[CALLED_NUMBER])
+            if fields[CALLED_NUMBER].at[0] == c"+":
+                if not is_e164(number):
+                    return None  # it may read like a class of numbers, "+49x"
+                number = self._number_class(number)
+        cdef int field
+        text.begin()
+        for field in range(SERVICE, DESTINATION_COUNTRY + 1):
+            if field != CALLED_NUMBER:
+                text.add_span(fields[field])
+                text.add(b"\0", 1)
+        if number is not None:
+            text.add_str(number)
+        key = text.taken()
+        shape = self._shapes.get(key)
+        if shape is None:
+            shape = self._shape((
+                text_of(fields[SERVICE]), text_of(fields[KIND]), text_of(fields[DIRECTION]) or "outgoing",
+                text_of(fields[MCC]), text_of(fields[MNC]), text_of(fields[COUNTRY]), number,
+                text_of(fields[DESTINATION_COUNTRY]),
+            ))  # fmt: skip
+            if shape is not None:
+                if len(self._shapes) >= SHAPES_MAX:
+                    self._shapes.clear()
+                self._shapes[key] = shape
+        return shape
+
+    cdef void digest(self, Rated rated, KnownPayer known, Span* fields):
+        """Identity and marks, as rater.identity has them."""
+        cdef char[16] identity
+        text, raw = self._text, rated.raw
+        text.begin()
+        text.add_number(letters(fields[TENANT]), c":")
+        text.add_number(letters(fields[SOURCE]), c":")
+        text.add_span(fields[TENANT])
+        text.add_span(fields[SOURCE])
+        text.add_span(fields[ID])
+        blake2b16(text.at, text.size, identity)
+        rated.identity = PyBytes_FromStringAndSize(identity, 16)
+        text.begin()
+        text.add_number(rated.quantity, c",")
+        text.add_number(rated.start_ms, c",")
+        text.add_number(rated.end_ms, c",")
+        text.add_given(fields[CALLED_NUMBER])
+        text.add_bytes(known.subscriber)
+        text.add_str(rated.shape.text)
+        text.add_given(fields[SESSION_ID])
+        rated.marks = xxh3_64_digest(text.taken()) + raw.door.token(raw.position, raw.element) + self._catalogue_key
+
+
+cdef object text_of(Span span):
+    return PyUnicode_DecodeUTF8(span.at, span.size, NULL) if span.at != NULL else None
+
+
+cdef bint says(Span span, const char* word, Py_ssize_t size) noexcept:
+    return span.size == size and not memcmp(span.at, word, size)
+
+
+cdef bint has_its_quantity(Rated rated, Span* fields) noexcept:
+    """Whether it has the one quantity of its service; takes it over, and until when it is charged."""
+    cdef long long volume = number(fields[VOLUME_BYTES]), duration = number(fields[DURATION_MS])
+    cdef long long messages = number(fields[MESSAGE_COUNT])
+    rated.until_ms = rated.end_ms
+    if fields[SERVICE].at == NULL or (volume != UNREAD) + (duration != UNREAD) + (messages != UNREAD) != 1:
+        return False
+    if says(fields[SERVICE], b"data", 4):
+        rated.quantity = volume
+    elif says(fields[SERVICE], b"voice", 5):
+        rated.quantity, rated.until_ms = duration, rated.start_ms + duration
+    elif says(fields[SERVICE], b"message", 7):
+        rated.quantity, rated.until_ms = messages, rated.start_ms
+    else:
+        return False
+    return 0 <= rated.quantity <= QUANTITY_MAX
+
+
+cdef Piece piece_of(Span span, const char* raw) noexcept:
+    cdef Piece piece
+    piece.at, piece.size = <int> (span.at - raw) if span.at != NULL else 0, <int> span.size if span.at != NULL else 0
+    return piece
+
+
+cdef void take_pieces(Rated rated, Span* fields, const char* raw) noexcept:
+    """Note where stands what a record repeats."""
+    rated.source, rated.id = piece_of(fields[SOURCE], raw), piece_of(fields[ID], raw)
+    rated.session_id, rated.called_number = piece_of(fields[SESSION_ID], raw), piece_of(fields[CALLED_NUMBER], raw)

@@ -1,0 +1,141 @@
+"""What a plain event costs where its terms are one line (rater/rating/terms.py), and the counters after it, compiled.
+
+The same as `price_by_tariff` (rater/pipeline/pricing.py), in integers of 64 and 128 bits; what does not fit is left to it.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItem, PyDict_Next
+from cpython.object cimport PyObject
+from libc.string cimport memcpy
+
+from rater.compiled.event cimport Rated
+
+from rater.money import AMOUNT_MAX_NANOS
+from rater.pipeline.counting import COUNTER_MAX as _COUNTER_MAX
+from rater.pipeline.counting import advance as advance_in_full
+from rater.wallet.member import VALUES_AT as _VALUES_AT
+
+cdef extern from *:
+    ctypedef long long int128 "__int128"
+
+cdef long long COUNTER_MAX = _COUNTER_MAX, AMOUNT_MAX = AMOUNT_MAX_NANOS
+cdef Py_ssize_t VALUES_AT = _VALUES_AT
+
+
+cdef class PricedBy:
+    """See price.pxd."""
+
+    def __init__(self, offer):
+        self.rate, self.refuse, self.keys = offer.rate, offer.refuse, offer.keys
+        self.low_ms, self.high_ms, self.is_free = offer.low_ms, offer.high_ms, offer.is_free
+        self.text, self.billed_until_ms = offer.text.encode(), offer.billed_until_ms
+        steps = offer.terms.steps
+        self.has_line = steps is not None and not offer.refuse and not offer.is_free and len(self.keys) <= 2 and max(
+            steps.first, steps.following, *map(abs, steps.line)
+        ) <= COUNTER_MAX  # so that no sum or product below passes its integer
+        if self.has_line:
+            self.first, self.following, self.is_carried, (self.price, self.base, self.divisor, self.step) = steps
+
+
+cdef bint line_of(Rated rated, PricedBy by, Priced* priced) except -1:
+    """Price it; whether it could be."""
+    cdef dict counters
+    cdef long long quantity = rated.quantity, up, billed
+    cdef int128 total
+    cdef int place
+    if rated.until_ms > by.high_ms:
+        return False
+    if not by.has_line or quantity <= 0:
+        return terms_of(rated, by, priced)
+    if by.keys:
+        counters = rated.member.counters
+        for place in range(<int> len(by.keys)):
+            found = PyDict_GetItem(counters, by.keys[place])
+            priced.before[place] = <object> found if found != NULL else 0
+    if by.is_carried:
+        up = by.following - 1
+        billed = ((priced.before[0] + quantity + up) // by.following - (priced.before[0] + up) // by.following) * by.following
+        priced.after[0] = priced.before[0] + quantity
+    elif quantity <= by.first:
+        billed = by.first
+    else:
+        billed = by.first + (quantity - by.first + by.following - 1) // by.following * by.following
+    if by.keys and not by.is_carried:
+        priced.after[0] = priced.before[0] + billed
+    elif len(by.keys) > 1:
+        priced.after[1] = priced.before[1] + billed
+    total = (<int128> by.price * billed + by.base) // by.divisor
+    if total > COUNTER_MAX:
+        return False
+    total *= by.step
+    if total > AMOUNT_MAX:
+        return False
+    priced.billed, priced.amount_nanos = billed, <long long> total
+    return True
+
+
+cdef bint terms_of(Rated rated, PricedBy by, Priced* priced) except -1:
+    """Price it by the function of its terms."""
+    cdef int place
+    if by.refuse or len(by.keys) > 2:
+        return False
+    plain = by.rate(rated.quantity, rated.member.counters)
+    if plain is None:
+        return False
+    billed, amount, before, after = plain
+    if amount > AMOUNT_MAX or billed > COUNTER_MAX:
+        return False
+    priced.billed, priced.amount_nanos = billed, amount
+    for place in range(<int> len(after)):
+        if after[place] > COUNTER_MAX:
+            return False
+        priced.before[place], priced.after[place] = before[place], after[place]
+    return True
+
+
+cdef int advance(Rated rated, PricedBy by, Priced* priced, long long now_ms) except -1:
+    """Take the price over, and count the event."""
+    cdef int place, keys = <int> len(by.keys)
+    member = rated.member
+    rated.before, rated.free, rated.billed = member.state, by.is_free, priced.billed
+    rated.amount_nanos = priced.amount_nanos
+    if not keys:
+        return 0
+    rated.counters = tuple_of(priced.before, keys)
+    if rated.is_repeat or member.is_held:
+        rated.uncounted = True
+        return 0
+    cdef dict counters = member.counters
+    for place in range(keys):
+        if priced.after[place] > COUNTER_MAX or by.keys[place] not in counters:
+            advance_in_full(rated, by.keys, tuple_of(priced.after, keys), now_ms)
+            return 0
+    cdef bytes state = rated.before
+    cdef bytes new = PyBytes_FromStringAndSize(PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state))
+    for place in range(keys):
+        counters[by.keys[place]] = priced.after[place]
+        memcpy(
+            PyBytes_AS_STRING(new) + VALUES_AT + 8 * place_of(by.keys[place], counters), &priced.after[place],
+            sizeof(long long),
+        )  # fmt: skip
+    member.state = rated.after = new
+    rated.counts = True
+    return 0
+
+
+cdef tuple tuple_of(long long* values, int size):
+    if size == 1:
+        return (values[0],)
+    return (values[0], values[1])
+
+
+cdef Py_ssize_t place_of(str key, dict counters):
+    """The place of a counter among all of its member, which is its place in the packed state."""
+    cdef Py_ssize_t at = 0, place = 0
+    cdef PyObject* found
+    cdef PyObject* value
+    while PyDict_Next(counters, &at, &found, &value):
+        if found == <PyObject*> key or <str> <object> found == key:
+            break
+        place += 1
+    return place
