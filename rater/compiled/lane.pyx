@@ -6,11 +6,12 @@ does not read, or cannot rate by one line, goes their way.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from rater.compiled.blake2b cimport blake2b16
 from rater.compiled.event cimport Piece, Rated
 from rater.compiled.price cimport Priced, PricedBy, advance, line_of
+from rater.compiled.recent cimport Recent
 from rater.compiled.scan cimport (
     CALLED_NUMBER, COUNTRY, DESTINATION_COUNTRY, DIRECTION, DURATION_MS, END_TIME, FIELDS, ICCID, ID, KIND, MCC,
     MESSAGE_COUNT, MNC, SERVICE, SESSION_ID, SOURCE, START_TIME, TENANT, UNREAD, VOLUME_BYTES, Span, letters, number,
@@ -31,6 +32,7 @@ cdef long long EARLIEST_MS = _EARLIEST_MS, QUANTITY_MAX = _QUANTITY_MAX, SPAN_MA
 cdef Py_ssize_t RAW_MAX_BYTES = _RAW_MAX_BYTES
 cdef enum:
     SHAPES_MAX = 65_536
+    MARKS = 24
 
 
 cdef class KnownPayer:
@@ -47,14 +49,16 @@ cdef class KnownPayer:
 cdef class QuickLane:
     """See the module."""
 
-    cdef object _sim, _shape, _number_class, _rater, _price, _queue, _saw, _catalogue_key
+    cdef object _sim, _shape, _number_class, _rater, _price, _queue, _orders, _door
+    cdef bytes _catalogue_key, _door_digest
+    cdef Recent _recent
     cdef dict _shapes
     cdef Text _text
 
     def __init__(self, sims, shapes, numbers, rater):
         self._sim, self._shape, self._number_class = sims.get, shapes.get, numbers.of
-        self._rater, self._saw, self._catalogue_key = rater, rater.saw, rater.catalogue_key
-        self._price, self._queue = rater.price, rater.queue
+        self._rater, self._recent, self._catalogue_key = rater, rater.recent, rater.catalogue_key
+        self._price, self._queue, self._orders = rater.price, rater.queue, rater.orders
         self._shapes = {}
         self._text = Text()
 
@@ -95,7 +99,7 @@ cdef class QuickLane:
         rated.currency, rated.version = known.currency, known.version
         cdef PricedBy by = self.offer_of(known, rated)
         self.digest(rated, known, fields)
-        rated.is_repeat = self._saw(rated.identity)
+        rated.is_repeat = self._recent.saw_identity(PyBytes_AS_STRING(<bytes> rated.identity))
         cdef Priced priced
         fault = None
         if known.is_planned or not line_of(rated, by, &priced):
@@ -104,8 +108,12 @@ cdef class QuickLane:
             advance(rated, by, &priced, now_ms)
         if fault is not None:
             return Faulted(rated.raw, rated.usage, fault)
-        if rated.counts:
-            self._queue(rated)
+        if rated.pool is not None:
+            if rated.counts:
+                self._queue(rated)
+        elif rated.counts:
+            rated.order = next(self._orders)
+            rated.member.pending.append(rated)
         return rated
 
     cdef KnownPayer payer_of(self, object sim, Rated rated):
@@ -194,7 +202,26 @@ cdef class QuickLane:
         text.add_bytes(known.subscriber)
         text.add_str(rated.shape.text)
         text.add_given(fields[SESSION_ID])
-        rated.marks = xxh3_64_digest(text.taken()) + raw.door.token(raw.position, raw.element) + self._catalogue_key
+        rated.marks = self.marks(xxh3_64_digest(text.taken()), raw)
+
+    cdef bytes marks(self, bytes content, object raw):
+        """Fingerprint, delivery token and catalogue."""
+        door = raw.door
+        if door is not self._door:
+            self._door, self._door_digest = door, door.digest if door.redelivers else None
+        if self._door_digest is None or raw.element:
+            return content + door.token(raw.position, raw.element) + self._catalogue_key
+        cdef bytes marks = PyBytes_FromStringAndSize(NULL, MARKS)
+        cdef char* at = PyBytes_AS_STRING(marks)
+        cdef unsigned long long position = raw.position
+        cdef int place
+        memcpy(at, PyBytes_AS_STRING(content), 8)
+        memcpy(at + 8, PyBytes_AS_STRING(self._door_digest), 6)
+        for place in range(6):
+            at[19 - place] = position & 0xFF
+            position >>= 8
+        memcpy(at + 20, PyBytes_AS_STRING(self._catalogue_key), 4)
+        return marks
 
 
 cdef object text_of(Span span):

@@ -1,5 +1,8 @@
 from rater.compiled.event cimport Rated
 
+cdef enum:
+    TIERS_MAX = 8
+
 ctypedef struct Priced:
     long long billed, amount_nanos
     long long[2] before, after  # of the counters, in the order of the keys
@@ -14,7 +17,9 @@ cdef class PricedBy:
     cdef long long low_ms, high_ms, billed_until_ms
     cdef bint is_free
     cdef bint has_line, is_carried
-    cdef long long first, following, price, base, divisor, step
+    cdef long long first, following, base, divisor, step
+    cdef int tiers
+    cdef long long[TIERS_MAX] below, prices, costs
 
 
 cdef bint line_of(Rated rated, PricedBy by, Priced* priced) except -1

@@ -10,6 +10,8 @@ from libc.string cimport memcpy
 
 from rater.compiled.event cimport Rated
 
+from types import SimpleNamespace
+
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.counting import COUNTER_MAX as _COUNTER_MAX
 from rater.pipeline.counting import advance as advance_in_full
@@ -29,12 +31,39 @@ cdef class PricedBy:
         self.rate, self.refuse, self.keys = offer.rate, offer.refuse, offer.keys
         self.low_ms, self.high_ms, self.is_free = offer.low_ms, offer.high_ms, offer.is_free
         self.text, self.billed_until_ms = offer.text.encode(), offer.billed_until_ms
-        steps = offer.terms.steps
-        self.has_line = steps is not None and not offer.refuse and not offer.is_free and len(self.keys) <= 2 and max(
-            steps.first, steps.following, *map(abs, steps.line)
-        ) <= COUNTER_MAX  # so that no sum or product below passes its integer
-        if self.has_line:
-            self.first, self.following, self.is_carried, (self.price, self.base, self.divisor, self.step) = steps
+        if not offer.refuse and not offer.is_free and offer.terms.steps is not None and len(self.keys) <= 2:
+            self.has_line = self.take(*offer.terms.steps)
+
+    def take(self, first, following, is_carried, line):
+        """Take over steps and line; whether they fit, so that no sum or product passes its integer below."""
+        below, prices, costs, *rounding = line
+        if len(prices) > TIERS_MAX or max(first, following, *below, *prices, *costs, *map(abs, rounding)) > COUNTER_MAX:
+            return False
+        self.first, self.following, self.is_carried, self.tiers = first, following, is_carried, len(prices)
+        self.base, self.divisor, self.step = rounding
+        for tier in range(len(prices)):
+            self.below[tier], self.prices[tier], self.costs[tier] = below[tier], prices[tier], costs[tier]
+        return True
+
+
+cdef int tier_of(PricedBy by, long long total) noexcept:
+    """The tier in which a total ends; a bound belongs to the lower one."""
+    cdef int tier = by.tiers - 1
+    while tier > 0 and total <= by.below[tier]:
+        tier -= 1
+    return tier
+
+
+cdef int128 cost_of(PricedBy by, long long before, long long billed) noexcept:
+    """What a quantity costs by the tiers, scaled as the line is."""
+    cdef int tier = tier_of(by, before + billed), first
+    if before >= by.below[tier]:
+        return <int128> by.prices[tier] * billed
+    first = tier_of(by, before)
+    return (
+        by.costs[tier] + <int128> by.prices[tier] * (before + billed - by.below[tier])
+        - by.costs[first] - <int128> by.prices[first] * (before - by.below[first])
+    )
 
 
 cdef bint line_of(Rated rated, PricedBy by, Priced* priced) except -1:
@@ -42,14 +71,14 @@ cdef bint line_of(Rated rated, PricedBy by, Priced* priced) except -1:
     cdef dict counters
     cdef long long quantity = rated.quantity, up, billed
     cdef int128 total
-    cdef int place
+    cdef int place, keys = <int> len(by.keys)
     if rated.until_ms > by.high_ms:
         return False
     if not by.has_line or quantity <= 0:
         return terms_of(rated, by, priced)
-    if by.keys:
+    if keys:
         counters = rated.member.counters
-        for place in range(<int> len(by.keys)):
+        for place in range(keys):
             found = PyDict_GetItem(counters, by.keys[place])
             priced.before[place] = <object> found if found != NULL else 0
     if by.is_carried:
@@ -60,11 +89,12 @@ cdef bint line_of(Rated rated, PricedBy by, Priced* priced) except -1:
         billed = by.first
     else:
         billed = by.first + (quantity - by.first + by.following - 1) // by.following * by.following
-    if by.keys and not by.is_carried:
+    if keys and not by.is_carried:
         priced.after[0] = priced.before[0] + billed
     elif len(by.keys) > 1:
         priced.after[1] = priced.before[1] + billed
-    total = (<int128> by.price * billed + by.base) // by.divisor
+    # Tiers of an event begin anew with it; those of a cycle count from what was billed in it, the last of the counters.
+    total = (cost_of(by, priced.before[keys - 1] if keys > by.is_carried else 0, billed) + by.base) // by.divisor
     if total > COUNTER_MAX:
         return False
     total *= by.step
@@ -139,3 +169,17 @@ cdef Py_ssize_t place_of(str key, dict counters):
             break
         place += 1
     return place
+
+
+def priced(offer, long long quantity, counters):
+    """(billed, nanos, before, after) as `Terms.rate`, None where that is left to Python. For tests."""
+    cdef PricedBy by = PricedBy(offer)
+    cdef Rated rated = Rated.__new__(Rated)
+    cdef Priced found
+    cdef int keys = <int> len(by.keys)
+    rated.quantity, rated.member = quantity, SimpleNamespace(counters=counters)
+    if not line_of(rated, by, &found):
+        return None
+    if not keys:
+        return found.billed, found.amount_nanos, (), ()
+    return found.billed, found.amount_nanos, tuple_of(found.before, keys), tuple_of(found.after, keys)

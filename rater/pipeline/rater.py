@@ -23,9 +23,9 @@ class Rater:
     def __init__(self, sims: Sims, catalogue_key: bytes) -> None:
         self._sims = sims
         self.catalogue_key = catalogue_key
-        #: Whether an id came lately.
-        self.saw = Recent().saw
-        self._order = count()
+        self.recent = Recent()
+        #: Where an event waits among those that count.
+        self.orders = count()
 
     def rate(
         self, raw: RawEvent, body: Usage | UsageEvent, start_ms: int, end_ms: int, shape: Shape, sim: Sim, now_ms: int
@@ -69,7 +69,7 @@ class Rater:
         rated = Rated(
             payer.wallet, payer.member, digest, content + token + self.catalogue_key, f"{source}/{event_id}",
             payer.currency, 0, payer.version, raw=raw, body=body, start_ms=start_ms, end_ms=end_ms, shape=shape,
-            payer=payer, offer=offer, quantity=quantity, until_ms=until_ms, is_repeat=self.saw(digest),
+            payer=payer, offer=offer, quantity=quantity, until_ms=until_ms, is_repeat=self.recent.saw(digest),
         )  # fmt: skip
         fault = self.price(rated, now_ms)
         if fault is not None:
@@ -80,7 +80,7 @@ class Rater:
 
     def queue(self, rated: Rated) -> None:
         """Let it wait with the counters it moves, behind all that do."""
-        rated.order = next(self._order)
+        rated.order = next(self.orders)
         rated.member.pending.append(rated)
         if rated.pool_after and rated.pool is not None and rated.pool is not rated.member:
             rated.pool.pending.append(rated)

@@ -5,13 +5,15 @@ A guess only. Whether an id was decided before is for the wallet's shard to say.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from rater import compiled
 
 #: Ids remembered: one to two times as many, about 100 bytes each.
 RECENT_IDS: Final = 200_000
 
 
-class Recent:
+class InterpretedRecent:
     """The identities of the last events, in two generations."""
 
     def __init__(self, ids: int = RECENT_IDS) -> None:
@@ -27,3 +29,9 @@ class Recent:
         if len(self._now) >= self._ids:
             self._before, self._now = self._now, set()
         return False
+
+
+if TYPE_CHECKING or not compiled.IS_ON:
+    Recent = InterpretedRecent
+else:
+    from rater.compiled.recent import Recent as Recent

@@ -30,9 +30,14 @@ _Round = Callable[[int], int]
 
 
 class Line(NamedTuple):
-    """An amount with one price: (price * billed + base) // divisor * step."""
+    """An amount of graduated tiers, mostly of one: (what its quantity costs by them + base) // divisor * step.
 
-    price: int
+    Tier i has `prices[i]` and begins above `below[i]`, up to where all costs `costs[i]`.
+    """
+
+    below: Sequence[int]
+    prices: Sequence[int]
+    costs: Sequence[int]
     base: int
     divisor: int
     step: int
@@ -48,14 +53,13 @@ def amount_formula(rate: Rate, cards: Cards, method: Rounding, step_nanos: int) 
     is_even = method == "half-even" and divisor > 1
     rounded = _round(divisor, step_nanos, is_even=is_even)
     bounds = [card.up_to for card in cards if card.up_to is not None]
-    if not bounds and not is_even:
-        line = Line(prices[0], base, divisor, step_nanos)
-        return _straight(line), line
-    if not bounds:
-        return _flat(prices[0], base, rounded), None
-    if rate.tier_mode == "volume":
+    if bounds and rate.tier_mode == "volume":
         return _volume(bounds, prices, base, rounded, is_of_event=rate.tier_scope == "event"), None
-    return _graduated(bounds, prices, base, rounded), None
+    below, costs = _below(bounds, prices)
+    line = None if is_even else Line(below, prices, costs, base, divisor, step_nanos)
+    if bounds:
+        return _graduated(below, prices, costs, base, rounded), line
+    return _exact(prices[0], base) if divisor == step_nanos == 1 else _flat(prices[0], base, rounded), line
 
 
 def _rounding(method: Rounding, denominator: int) -> tuple[int, int, int]:
@@ -80,16 +84,13 @@ def _round(divisor: int, step_nanos: int, *, is_even: bool) -> _Round:
     return even if is_even else floor
 
 
-def _straight(line: Line) -> Amount:
-    price, base, divisor, step = line
-
-    def exact(_before: int, billed: int) -> int:
-        return price * billed + base
+def _exact(price: int, base: int) -> Amount:
+    """One price of whole nanos: nothing to round."""
 
     def amount(_before: int, billed: int) -> int:
-        return (price * billed + base) // divisor * step
+        return price * billed + base
 
-    return exact if divisor == step == 1 else amount
+    return amount
 
 
 def _flat(price: int, base: int, rounded: _Round) -> Amount:
@@ -111,11 +112,17 @@ def _volume(bounds: Sequence[int], prices: Sequence[int], base: int, rounded: _R
     return by_event if is_of_event else by_cycle
 
 
-def _graduated(bounds: Sequence[int], prices: Sequence[int], base: int, rounded: _Round) -> Amount:
-    """Each tier prices its own; what a total costs is what its tier costs from the bound below it, and all below."""
+def _below(bounds: Sequence[int], prices: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """Where each tier begins, and what all below it costs."""
     below, costs = [0, *bounds], [0]
     for price, (low, high) in zip(prices, pairwise(below), strict=False):
         costs.append(costs[-1] + price * (high - low))
+    return below, costs
+
+
+def _graduated(below: Sequence[int], prices: Sequence[int], costs: Sequence[int], base: int, rounded: _Round) -> Amount:
+    """Each tier prices its own; what a total costs is what its tier costs from the bound below it, and all below."""
+    bounds = below[1:]
 
     def amount(before: int, billed: int) -> int:
         end = before + billed

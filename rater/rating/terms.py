@@ -61,7 +61,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False, eq=False):
     keys: tuple[str, ...]
     explanation: tuple[str, ...]
     rate: RatePlain
-    #: What `rate` computes, where that is one price for what a step of increments bills: for rater/compiled/lane.pyx.
+    #: What `rate` computes, where that is a line: for rater/compiled/price.pyx.
     steps: Steps | None = None
 
 

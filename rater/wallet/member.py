@@ -17,6 +17,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
 _HEAD: Final = struct.Struct("<IBIB")
@@ -41,7 +42,13 @@ Event = TypeVar("Event")
 
 def oldest_period(now_ms: int) -> str:
     """The first day that a period may have begun on whose counters are still kept, "YYYY-MM-DD"."""
-    return time.strftime("%Y-%m-%d", time.gmtime(max(0, now_ms // 1000 - COUNTER_DAYS * _DAY_S)))
+    return _day(max(0, now_ms // 1000 // _DAY_S - COUNTER_DAYS))
+
+
+@lru_cache(maxsize=8)
+def _day(number: int) -> str:
+    """Of a day since 1970, "YYYY-MM-DD"."""
+    return time.strftime("%Y-%m-%d", time.gmtime(number * _DAY_S))
 
 
 class Member(Generic[Event]):

@@ -1,0 +1,172 @@
+"""The compiled parts come to what their twins in Python come to; whole batches: tests/rater/pipeline/test_quick.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import datetime
+from hashlib import blake2b
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from rater import compiled
+from rater.money import AMOUNT_MAX_NANOS
+from rater.pipeline.batch import InterpretedRated
+from rater.wallet.debit import Debit, SessionUse, WalletRef
+from rater.wallet.member import HEAD_BYTES, Member
+from rater.wallet.usage_call import pack_charge
+from schemas.adapters.usage_json import UsageEvent, quick
+from schemas.checks import QUANTITY_MAX, unix_ms
+from schemas.fates import Reason
+from tests.rater.pipeline.test_quick import events
+from tests.rater.rating.strategies import ZONE, counters_of, placed_cases, plain_rates, rates
+from tests.rater.rating.test_terms import _terms
+
+pytestmark = pytest.mark.skipif(not compiled.IS_ON, reason="nothing is compiled here")
+
+#: What a scanned event says of times that are none it reads.
+UNREAD = -1
+
+
+def read(event: UsageEvent) -> dict[str, Any]:
+    """What the scanner reads of an event, from the decoder's."""
+    found = {name: getattr(event, name) for name in UsageEvent.__struct_fields__}
+    return {
+        name: unix_ms(value) if isinstance(value, datetime) else value
+        for name, value in found.items()
+        if value is not None and name != "final"
+    }
+
+
+@settings(max_examples=2_000)
+@given(events())
+def test_what_the_scanner_reads_the_decoder_reads_too(raw: bytes) -> None:
+    from rater.compiled.scan import scanned
+
+    found = scanned(raw)
+    assume(found is not None)
+    try:
+        event = quick(raw)
+    except ValueError:  # the scanner leaves to others whether a number is small enough, a service one of ours ...
+        names = {"service", "direction", "volume_bytes", "duration_ms", "message_count", "start_time", "end_time"}
+        assert found.keys() & names
+        return
+    expected = read(event)
+    for name in ("start_time", "end_time"):
+        if found.get(name) == UNREAD:  # it goes the long way
+            found[name] = expected[name]
+    assert found == {name: value for name, value in expected.items() if name in found or name != "direction"}
+
+
+@given(st.binary(max_size=600))
+def test_identities_are_blake2b(text: bytes) -> None:
+    from rater.compiled.blake2b import digest16
+
+    assert digest16(text) == blake2b(text, digest_size=16).digest()
+
+
+@settings(max_examples=1_000)
+@given(st.data())
+def test_a_line_costs_what_its_terms_say(data: st.DataObject) -> None:
+    from rater.compiled.price import priced
+
+    tariff, usage = data.draw(placed_cases(data.draw(st.sampled_from([rates, plain_rates]))))
+    terms = _terms(tariff, usage)
+    counters = data.draw(counters_of(tariff, usage, ZONE))
+    quantity = data.draw(st.sampled_from([0, 1, QUANTITY_MAX]) | st.integers(1, 400_000))
+    offer = SimpleNamespace(
+        rate=terms.rate, refuse=Reason.NONE, keys=terms.keys, low_ms=terms.low_ms, high_ms=terms.high_ms,
+        is_free=terms.outcome == "free", text="", billed_until_ms=0, terms=terms,
+    )  # fmt: skip
+    found, expected = priced(offer, quantity, counters), terms.rate(quantity, counters)
+    if found is not None:
+        assert found == expected
+    elif expected is not None:  # too much for 64 bits
+        assert max(expected[1], *expected[3], 0) > min(AMOUNT_MAX_NANOS, QUANTITY_MAX) - 1 or expected[0] > QUANTITY_MAX
+
+
+wallet_names = st.sampled_from(["w", "v" * 40])
+states = st.sampled_from([bytes(HEAD_BYTES), b"x" * 40, b"x" * 41, b"y" * 300])
+amounts = st.sampled_from([0, 1, 10**9, 7 * 10**18, 2**63 - 1]) | st.integers(0, 10**13)
+
+
+@st.composite
+def groups(draw: st.DrawFn) -> list[list[Debit]]:
+    """Usage of some wallets, with all that may stand in the way of charging it at once."""
+    found = []
+    for name in draw(st.lists(wallet_names, unique=True, min_size=1, max_size=2)):
+        wallet = WalletRef("t", name, 0, f"{{s0}}:w:t/{name}".encode())
+        members: list[Member[Any]] = [
+            Member(f"{{s0}}:b:t/{name}/{number}".encode(), draw(st.just(b"") | st.just(bytes(HEAD_BYTES))))
+            for number in range(3)
+        ]
+        count = draw(st.integers(1, 6) | st.sampled_from([20, 300]))
+        found.append([draw(debits(wallet, members)) for _ in range(count)])
+    return found
+
+
+@st.composite
+def debits(draw: st.DrawFn, wallet: WalletRef, members: list[Member[Any]]) -> Debit:
+    rare = draw(st.integers(0, 3)) == 0
+    odd = draw(st.fixed_dictionaries({}, optional=ODD)) if rare else {}
+    pool = members[0] if rare and draw(st.booleans()) else None
+    return Debit(
+        wallet, draw(st.sampled_from(members)), draw(st.binary(min_size=16, max_size=16)), bytes(range(24)),
+        draw(st.sampled_from(["feed/1", "feed/" + "é" * 200])), "EUR" if draw(st.integers(0, 9)) else "USD",
+        draw(amounts), draw(st.sampled_from([0, 0, 1])), draw(states), draw(st.just(b"") | states),
+        tuple(draw(st.lists(st.integers(0, 2**53), max_size=3))), pool=pool,
+        pool_before=draw(states) if pool else b"", pool_after=draw(st.just(b"") | states) if pool else b"",
+        shares=draw(st.booleans()), **odd,
+    )  # fmt: skip
+
+
+ODD: dict[str, st.SearchStrategy[Any]] = {
+    "refuse": st.sampled_from([Reason.REGION_BLOCKED, Reason.AMOUNT_LIMIT]),
+    "free": st.booleans(),
+    "uncounted": st.booleans(),
+    "allowed": st.booleans(),
+    "cover": st.binary(max_size=20),
+    "sessions": st.just((SessionUse("t/sim/session:é", 2**52, 2**53),)),
+}
+
+
+@settings(max_examples=500)
+@given(groups(), st.sampled_from([0, 1_793_491_200_000]))
+def test_the_request_of_a_call_is_the_same_byte_for_byte(usage: list[list[Debit]], now_ms: int) -> None:
+    assume(all(sum(event.amount_nanos for event in group) < 2**63 for group in usage))
+    expected = compiled.INTERPRETED["pack_charge"](usage, now_ms, 1, 0)
+    told = [(event.place, event.ahead_nanos) for group in usage for event in group]
+    assert pack_charge(usage, now_ms, 1, 0) == expected
+    assert [(event.place, event.ahead_nanos) for group in usage for event in group] == told
+
+
+def test_usage_that_adds_up_to_too_much_is_not_charged_at_once() -> None:
+    wallet, member = WalletRef("t", "w", 0, b"{s0}:w:t/w"), Member[Any](b"{s0}:b:t/w/1")
+    much = [Debit(wallet, member, bytes(16), bytes(24), "", "EUR", 2**63 - 1, 0) for _ in range(3)]
+    packed = pack_charge([much], 0, 0, 0)
+    assert [event.ahead_nanos for event in much] == [0, 2**63 - 1, 0]
+    assert b"\x91\x00\x91\xac" in packed  # the column "plain", then the members' keys
+
+
+def test_a_compiled_event_has_what_an_interpreted_one_has() -> None:
+    from rater.compiled.event import Rated
+
+    assert sorted(Rated.__struct_fields__) == sorted(InterpretedRated.__struct_fields__)
+    public = {name for name in dir(InterpretedRated) if not name.startswith("_")}
+    assert public <= set(dir(Rated))
+
+
+def test_what_is_not_compiled_does_the_same() -> None:
+    """The laws of the money path, with the twins in Python at work."""
+    tests = ["pipeline/test_quick.py", "wallet/test_usage.py", "wallet/test_at_once.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(f"tests/rater/{test}" for test in tests)],
+        env=os.environ | {"INTERPRETED_RATER": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
