@@ -1,6 +1,6 @@
 """The records of what was charged at once, compiled: the same bytes as rater/pipeline/charged.py has them.
 
-What was not scanned, or is late, or an allowance paid for, is written there.
+What is late, or an allowance paid for, is written there.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -11,6 +11,7 @@ from rater.compiled.price cimport PricedBy
 from rater.compiled.text cimport Text
 
 from rater.pipeline.records import covered_record, plain_record
+from schemas.rated import quoted, rare_text
 
 cdef const char* HEX = b"0123456789abcdef"
 cdef long long BILLED_MAX = 2**53
@@ -33,7 +34,7 @@ def settle_charged(list items, Py_ssize_t place, list messages, dict charged):
             if head.decided_ms >= event.offer.billed_until_ms:
                 return at
             value = covered_record(event, event.given, head)
-        elif event.id.size and event.billed <= BILLED_MAX:
+        elif event.billed <= BILLED_MAX and head.decided_ms < event.offer.billed_until_ms:
             value = record(event, head)
         if value is None:
             value = plain_record(event, head)
@@ -43,19 +44,19 @@ def settle_charged(list items, Py_ssize_t place, list messages, dict charged):
 
 
 cdef bytes record(Rated event, object head):
-    """The record, None where it is late or what it is written from is not at hand."""
+    """The record of usage that is not late."""
     cdef KnownPayer payer = event.payer.compiled
     cdef PricedBy offer = event.offer.compiled
-    cdef long long decided_ms = head.decided_ms, n = head.n, balance = head.balance_nanos
-    if payer is None or offer is None or decided_ms >= offer.billed_until_ms:
-        return None
+    cdef long long n = head.n, balance = head.balance_nanos
+    if payer is None:
+        payer = event.payer.compiled = KnownPayer(event.payer)
+    if offer is None:
+        offer = event.offer.compiled = PricedBy(event.offer)
     raw, door, text = event.raw, event.raw.door, TEXT
-    cdef const char* value = PyBytes_AS_STRING(<bytes> raw.value)
     balance -= event.ahead_nanos
     text.begin()
     text.add_bytes(payer.text)
-    add_piece(text, b'"', 1, event.source, value)
-    add_piece(text, b',"id":"', 7, event.id, value)
+    add_identity(text, event, raw)
     text.add_bytes(offer.text)
     text.add_number(head.epoch, c",")
     add_field(text, b'"n":', 4, n + event.place)
@@ -67,7 +68,7 @@ cdef bytes record(Rated event, object head):
     add_field(text, b'"balance_after_nanos":', 22, balance - event.amount_nanos)
     add_field(text, b'"start_ms":', 11, event.start_ms)
     add_field(text, b'"end_ms":', 9, event.end_ms)
-    add_field(text, b'"rated_ms":', 11, decided_ms)
+    add_field(text, b'"rated_ms":', 11, head.decided_ms)
     text.add(b'"door":', 7)
     text.add_str(door.text)
     text.add(b',"position":', 12)
@@ -75,12 +76,38 @@ cdef bytes record(Rated event, object head):
     text.add(b'"fingerprint":"', 15)
     add_hex(text, PyBytes_AS_STRING(<bytes> event.marks), 8)
     text.add(b'"', 1)
+    add_rare(text, event, raw)
+    text.add(b"}", 1)
+    return text.taken()
+
+
+cdef int add_identity(Text text, Rated event, object raw) except -1:
+    cdef const char* value
+    if event.id.size:
+        value = PyBytes_AS_STRING(<bytes> raw.value)
+        add_piece(text, b'"', 1, event.source, value)
+        add_piece(text, b',"id":"', 7, event.id, value)
+        return 0
+    body = event.body
+    text.add_str(quoted(body.source))
+    text.add(b',"id":', 6)
+    text.add_str(quoted(body.id))
+    return 0
+
+
+cdef int add_rare(Text text, Rated event, object raw) except -1:
+    cdef const char* value
+    if not event.id.size:
+        body = event.body
+        if body.session_id is not None or body.called_number is not None:
+            text.add_str(rare_text(called_number=body.called_number, session_id=body.session_id))
+        return 0
+    value = PyBytes_AS_STRING(<bytes> raw.value)
     if event.called_number.size:
         add_piece(text, b',"called_number":"', 18, event.called_number, value)
     if event.session_id.size:
         add_piece(text, b',"session_id":"', 15, event.session_id, value)
-    text.add(b"}", 1)
-    return text.taken()
+    return 0
 
 
 cdef int add_field(Text text, const char* name, Py_ssize_t size, long long value) except -1:

@@ -12,6 +12,7 @@ from rater.compiled.event cimport Rated
 
 from types import SimpleNamespace
 
+from rater.compiled import INTERPRETED
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.counting import COUNTER_MAX as _COUNTER_MAX
 from rater.pipeline.counting import advance as advance_in_full
@@ -169,6 +170,20 @@ cdef Py_ssize_t place_of(str key, dict counters):
             break
         place += 1
     return place
+
+
+def price_plainly(Rated rated, long long now_ms):
+    """As the twin of this name (rater/pipeline/pricing.py)."""
+    cdef PricedBy by
+    cdef Priced priced
+    if rated.pool is None:
+        by = rated.offer.compiled
+        if by is None:
+            by = rated.offer.compiled = PricedBy(rated.offer)
+        if line_of(rated, by, &priced):
+            advance(rated, by, &priced, now_ms)
+            return True
+    return INTERPRETED["price_plainly"](rated, now_ms)
 
 
 def priced(offer, long long quantity, counters):

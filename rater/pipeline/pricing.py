@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rater import compiled
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import Fault, Rated
 from rater.pipeline.counting import advance, advance_in_full, known
@@ -15,19 +16,25 @@ from schemas.fates import Reason
 
 def price_by_tariff(rated: Rated, now_ms: int) -> Fault | None:
     """Price it, and count it. Answers why it has no price."""
+    return None if price_plainly(rated, now_ms) else price_in_full(rated, now_ms)
+
+
+@compiled.twin("price")
+def price_plainly(rated: Rated, now_ms: int) -> bool:
+    """Price it by the closed formula of its terms, and count it; whether it could be."""
     offer, member = rated.offer, rated.member
     plain = offer.rate(rated.quantity, member.counters) if rated.until_ms <= offer.high_ms else None
     if plain is None:
-        return price_in_full(rated, now_ms)
+        return False
     rated.billed, amount, rated.counters, after = plain
     rated.free = offer.is_free
     if amount > AMOUNT_MAX_NANOS or offer.refuse:
         rated.refuse, rated.amount_nanos = offer.refuse or Reason.AMOUNT_LIMIT, 0
-        return None
+        return True
     rated.amount_nanos = amount
     if after:
         advance(rated, offer.keys, after, now_ms)
-    return None
+    return True
 
 
 def price_in_full(rated: Rated, now_ms: int) -> Fault | None:

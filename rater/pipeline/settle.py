@@ -77,6 +77,8 @@ def verdict_of(item: Item) -> Verdict:
     assert isinstance(item, Rated), "an event leaves the charge stage decided"
     if item.fault is not None:
         return _fault_verdict(item.fault, item.usage)
+    if item.head is not None:
+        return Verdict(Fate.RATED, Reason.NONE, "", item.amount_nanos, item.payer.currency)
     decision = item.decision
     first = item.old_fingerprint or (decision.fingerprint if decision is not None and _is_repeat(item) else None)
     if first is not None:
@@ -85,7 +87,7 @@ def verdict_of(item: Item) -> Verdict:
         return _fault_verdict(_conflict(item), item.usage)
     assert decision is not None, "an event leaves the charge stage decided"
     uncovered = 0
-    if item.head is None and decision.fate is Fate.RATED:
+    if decision.fate is Fate.RATED:
         uncovered = sum(part.amount_nanos for part in as_decided(item, decision)[1]) - decision.charged_nanos
     known = decision if decision.known else None
     charged, currency = decision.charged_nanos, item.payer.currency
