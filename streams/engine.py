@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rater import compiled
 from rater.catalogue import Catalogue
 from rater.pipeline.catalogues import Catalogues
 from rater.pipeline.pipeline import Pipeline
@@ -28,6 +30,8 @@ from streams.publisher import LEASE_S, Publisher
 from streams.timers import Sweeper
 from streams.topics import Sink
 from streams.transit import watch_transit
+
+log = logging.getLogger(__name__)
 
 #: How long a command waits for its news to be published by another process, which may have been killed.
 OUTBOX_WAIT_S = LEASE_S + 1
@@ -96,6 +100,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
         tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), *([writer.run()] if writer else [])]
         crew = await stack.enter_async_context(Crew(*tasks, *desks.tasks(hooks=hooks)))
         _tune_collection()
+        _say_what_is_at_work()
         written = Written(cursor, parts.clock_ms)
         yield Engine(parts, catalogue, pipeline, desks, sink, publisher, clickhouse, written, writer, crew)
 
@@ -112,6 +117,11 @@ async def _pipeline(parts: Parts, catalogue: Catalogue, clickhouse: ClickHouse) 
 def _writer(parts: Parts, *, kafka: bool) -> WriterProcess:
     socket = parts.embedded.clickhouse_socket if parts.embedded else None
     return WriterProcess(Order(parts.settings, kafka, socket))
+
+
+def _say_what_is_at_work() -> None:
+    if not compiled.IS_ON:
+        log.warning("the hot path is not compiled: an event costs the processor twice as much (docs/operation.md)")
 
 
 def _tune_collection() -> None:

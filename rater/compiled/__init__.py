@@ -13,10 +13,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
-PARTS: Final = ("blake2b", "call", "charged", "event", "lane", "price", "recent", "scan", "sift", "text")
+PARTS: Final = ("blake2b", "call", "charged", "event", "lane", "price", "scan", "sift", "text")
 
 #: Whether the compiled parts are at work.
-IS_ON: Final = not os.environ.get("INTERPRETED_RATER") and all(find_spec(f"{__name__}.{part}") for part in PARTS)
+IS_ON: Final = os.environ.get("INTERPRETED_RATER", "0") in ("", "0") and all(
+    find_spec(f"{__name__}.{part}") for part in PARTS
+)
 
 #: The functions that a compiled one stands in for, by name.
 INTERPRETED: Final[dict[str, Callable[..., Any]]] = {}

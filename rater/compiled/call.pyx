@@ -111,6 +111,7 @@ cdef class Request:
     # Of all members: the place of each, its states, and its last event that counts.
     cdef dict places
     cdef list befores, befores_after, last
+    cdef Py_ssize_t first_member
 
     def __init__(self):
         self.wallet, self.currency, self.count, self.members = Column(), Column(), Column(), Column()
@@ -155,13 +156,15 @@ cdef class Request:
 
     cdef int pack_group(self, list group, Py_ssize_t events) except -1:
         """One wallet's events."""
+        if not group:
+            raise ValueError("a wallet without events")
         cdef Debit event = group[0]
         cdef Py_ssize_t members = len(self.befores), place
         cdef bint is_plain = True, one_currency = True, follows, is_pooled = False
         cdef long long ahead = 0
         wallet, currency = event.wallet, event.currency
         cdef bytes tail = wallet.tail
-        self.afters, self.flags = [], []
+        self.afters, self.flags, self.first_member = [], [], members
         for place in range(len(group)):
             event = group[place]
             if event.currency is not currency and event.currency != currency:
@@ -215,8 +218,10 @@ cdef class Request:
             self.befores_after.append(EMPTY)
             self.last.append(-1)
         cdef Py_ssize_t at = found
+        if at < self.first_member:
+            raise ValueError(f"{event.cause}: one member of two wallets")
         # What is refused may be so because of the counters; if it is not, it does not matter what it was rated upon.
-        by_counters = (is_refused or len(<tuple> event.counters) > 0) and event.pool is not member
+        by_counters = (is_refused or len(<tuple?> event.counters) > 0) and event.pool is not member
         upon = self.befores_after[at] or self.befores[at]
         if event.before is not upon and event.before != upon and (
             after_it or by_counters or steps_of(event.before) != steps_of(upon)

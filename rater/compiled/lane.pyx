@@ -11,7 +11,6 @@ from libc.string cimport memcmp, memcpy
 from rater.compiled.blake2b cimport blake2b16
 from rater.compiled.event cimport Piece, Rated
 from rater.compiled.price cimport Priced, PricedBy, advance, line_of
-from rater.compiled.recent cimport Recent
 from rater.compiled.scan cimport (
     CALLED_NUMBER, COUNTRY, DESTINATION_COUNTRY, DIRECTION, DURATION_MS, END_TIME, FIELDS, ICCID, ID, KIND, MCC,
     MESSAGE_COUNT, MNC, SERVICE, SESSION_ID, SOURCE, START_TIME, TENANT, UNREAD, VOLUME_BYTES, Span, letters, number,
@@ -39,7 +38,7 @@ cdef class KnownPayer:
     """See lane.pxd."""
 
     def __init__(self, payer):
-        self.payer, self.live, self.member, self.wallet = payer, payer.live, payer.member, payer.wallet
+        self.live, self.member, self.wallet, self.book = payer.live, payer.member, payer.wallet, payer.book
         self.currency, self.offers, self.version = payer.currency, payer.book.last, payer.version
         self.low_ms, self.high_ms, self.is_planned = payer.low_ms, payer.high_ms, payer.is_planned
         self.text = payer.text.encode()
@@ -49,15 +48,15 @@ cdef class KnownPayer:
 cdef class QuickLane:
     """See the module."""
 
-    cdef object _sim, _shape, _number_class, _rater, _price, _queue, _orders, _door
+    cdef object _sim, _shape, _number_class, _rater, _price, _queue, _orders, _door, _saw
     cdef bytes _catalogue_key, _door_digest
-    cdef Recent _recent
     cdef dict _shapes
     cdef Text _text
 
     def __init__(self, sims, shapes, numbers, rater):
         self._sim, self._shape, self._number_class = sims.get, shapes.get, numbers.of
-        self._rater, self._recent, self._catalogue_key = rater, rater.recent, rater.catalogue_key
+        self._rater, self._saw, self._catalogue_key = rater, rater.recent.saw, rater.catalogue_key
+        assert len(self._catalogue_key) == 4
         self._price, self._queue, self._orders = rater.price, rater.queue, rater.orders
         self._shapes = {}
         self._text = Text()
@@ -95,11 +94,11 @@ cdef class QuickLane:
         if known is None:
             payer = self._rater.payer(sim, rated.start_ms)
             return Faulted(rated.raw, rated.usage, Fault.of_usage(rated.body, *payer))
-        rated.payer, rated.wallet, rated.member = known.payer, known.wallet, known.member
+        rated.wallet, rated.member = known.wallet, known.member
         rated.currency, rated.version = known.currency, known.version
         cdef PricedBy by = self.offer_of(known, rated)
         self.digest(rated, known, fields)
-        rated.is_repeat = self._recent.saw_identity(PyBytes_AS_STRING(<bytes> rated.identity))
+        rated.is_repeat = self._saw(rated.identity)
         cdef Priced priced
         fault = None
         if known.is_planned or not line_of(rated, by, &priced):
@@ -117,17 +116,19 @@ cdef class QuickLane:
         return rated
 
     cdef KnownPayer payer_of(self, object sim, Rated rated):
-        """Who pays, None where nobody does."""
+        """Who pays, None where nobody does; the event gets its payer."""
         cdef KnownPayer known
         payer = sim.payer
         if payer is not None:
             known = payer.compiled
             if known is not None and known.low_ms <= rated.start_ms < known.high_ms:
                 if known.live is known.member.subscription:
+                    rated.payer = payer
                     return known
         payer = self._rater.payer(sim, rated.start_ms)
         if type(payer) is tuple:
             return None
+        rated.payer = payer
         known = payer.compiled = KnownPayer(payer)
         return known
 
@@ -139,7 +140,7 @@ cdef class QuickLane:
             if by is not None and by.low_ms <= rated.start_ms and rated.until_ms <= by.high_ms:
                 rated.offer = offer
                 return by
-        rated.offer = offer = known.payer.book.offer(rated.shape, rated.start_ms, rated.until_ms)
+        rated.offer = offer = known.book.offer(rated.shape, rated.start_ms, rated.until_ms)
         by = offer.compiled = PricedBy(offer)
         return by
 
@@ -209,7 +210,8 @@ cdef class QuickLane:
         door = raw.door
         if door is not self._door:
             self._door, self._door_digest = door, door.digest if door.redelivers else None
-        if self._door_digest is None or raw.element:
+            assert self._door_digest is None or len(self._door_digest) == 6
+        if self._door_digest is None or raw.element or not 0 <= raw.position < 1 << 48:
             return content + door.token(raw.position, raw.element) + self._catalogue_key
         cdef bytes marks = PyBytes_FromStringAndSize(NULL, MARKS)
         cdef char* at = PyBytes_AS_STRING(marks)

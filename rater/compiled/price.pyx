@@ -131,17 +131,20 @@ cdef int advance(Rated rated, PricedBy by, Priced* priced, long long now_ms) exc
     rated.before, rated.free, rated.billed = member.state, by.is_free, priced.billed
     rated.amount_nanos = priced.amount_nanos
     if not keys:
+        rated.counters = ()
         return 0
     rated.counters = tuple_of(priced.before, keys)
     if rated.is_repeat or member.is_held:
         rated.uncounted = True
         return 0
     cdef dict counters = member.counters
-    for place in range(keys):
-        if priced.after[place] > COUNTER_MAX or by.keys[place] not in counters:
-            advance_in_full(rated, by.keys, tuple_of(priced.after, keys), now_ms)
-            return 0
     cdef bytes state = rated.before
+    cdef bint is_known = packed_counters(state) == len(counters)  # else old ones are on their way out of the state
+    for place in range(keys):
+        is_known = is_known and priced.after[place] <= COUNTER_MAX and by.keys[place] in counters
+    if not is_known:
+        advance_in_full(rated, by.keys, tuple_of(priced.after, keys), now_ms)
+        return 0
     cdef bytes new = PyBytes_FromStringAndSize(PyBytes_AS_STRING(state), PyBytes_GET_SIZE(state))
     for place in range(keys):
         counters[by.keys[place]] = priced.after[place]
@@ -158,6 +161,14 @@ cdef tuple tuple_of(long long* values, int size):
     if size == 1:
         return (values[0],)
     return (values[0], values[1])
+
+
+cdef int packed_counters(bytes state) noexcept:
+    """How many counters a packed member has."""
+    cdef unsigned short count = 0
+    if PyBytes_GET_SIZE(state) >= VALUES_AT:
+        memcpy(&count, PyBytes_AS_STRING(state) + VALUES_AT - 2, 2)
+    return count
 
 
 cdef Py_ssize_t place_of(str key, dict counters):

@@ -1,19 +1,18 @@
 """Which events this worker saw lately: a guess at what is a repeat, so that nothing is rated upon it.
 
-A guess only. Whether an id was decided before is for the wallet's shard to say.
+A guess only: whether an id was decided before is for the wallet's shard to say. But exact for the last ones: of two that
+come in one batch to two shards, as those of a SIM that moved may, neither shard could tell.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from rater import compiled
+from typing import Final
 
 #: Ids remembered: one to two times as many, about 100 bytes each.
 RECENT_IDS: Final = 200_000
 
 
-class InterpretedRecent:
+class Recent:
     """The identities of the last events, in two generations."""
 
     def __init__(self, ids: int = RECENT_IDS) -> None:
@@ -29,9 +28,3 @@ class InterpretedRecent:
         if len(self._now) >= self._ids:
             self._before, self._now = self._now, set()
         return False
-
-
-if TYPE_CHECKING or not compiled.IS_ON:
-    Recent = InterpretedRecent
-else:
-    from rater.compiled.recent import Recent as Recent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -17,8 +18,12 @@ from hypothesis import strategies as st
 from rater import compiled
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import InterpretedRated
+from rater.pipeline.pricing import price_plainly
+from rater.rating.formula import Line
+from rater.rating.terms import Steps
 from rater.wallet.debit import Debit, SessionUse, WalletRef
-from rater.wallet.member import HEAD_BYTES, Member
+from rater.wallet.member import COUNTERS_MAX, HEAD_BYTES, Member, pack_upon
+from rater.wallet.member import counters_of as counters_in
 from rater.wallet.usage_call import pack_charge
 from schemas.adapters.usage_json import UsageEvent, quick
 from schemas.checks import QUANTITY_MAX, unix_ms
@@ -151,6 +156,60 @@ def test_usage_that_adds_up_to_too_much_is_not_charged_at_once() -> None:
     packed = pack_charge([much], 0, 0, 0)
     assert [event.ahead_nanos for event in much] == [0, 2**63 - 1, 0]
     assert b"\x91\x00\x91\xac" in packed  # the column "plain", then the members' keys
+
+
+def usage_of(member: Member[Any], terms: Any) -> Any:
+    """A rated event of a member, by terms that are one line."""
+    from rater.compiled.event import Rated
+
+    offer = SimpleNamespace(**terms.__dict__, refuse=Reason.NONE, is_free=False, text="", billed_until_ms=0)
+    offer.terms, offer.compiled = terms, None
+    event = Rated.__new__(Rated)
+    event.member, event.offer, event.quantity, event.until_ms = member, offer, 10, 5
+    return event
+
+
+def line(*keys: str) -> Any:
+    """Terms of one nano a unit, with a tier counter or without."""
+    steps = Steps(1, 1, False, Line([0], [1], [0], 0, 1, 1))
+    return SimpleNamespace(
+        keys=keys, low_ms=0, high_ms=10, steps=steps, rate=lambda quantity, counters: (quantity, quantity, (), ())
+    )
+
+
+def test_counters_that_are_on_their_way_out_of_a_state_are_not_counted_in_it() -> None:
+    """A member with as many as it may have forgets old ones before its state does."""
+    counters = {"2020-01-01/old": 5} | {f"2026-10-01/{number}": number for number in range(COUNTERS_MAX - 2)}
+    member = Member[Any](b"k", bytes(HEAD_BYTES) + pack_upon(0, False, counters | {"2026-10-01/t": 1000}))
+    now_ms = 1_793_440_800_000
+    assert member.has_room(["2026-10-01/new"], now_ms)
+    event = usage_of(member, line("2026-10-01/t"))
+    assert price_plainly(event, now_ms)
+    after = counters_in(event.after)
+    assert after["2026-10-01/t"] == 1010
+    assert all(value == int(key[11:]) for key, value in after.items() if key != "2026-10-01/t")
+
+
+def test_what_is_priced_anew_keeps_no_counters_of_before() -> None:
+    member = Member[Any](b"k", bytes(HEAD_BYTES) + pack_upon(0, False, {"2026-10-01/t": 1000}))
+    event = usage_of(member, line("2026-10-01/t"))
+    assert price_plainly(event, 0)
+    assert (event.amount_nanos, event.counters) == (10, (1000,))
+    event.offer = usage_of(member, line()).offer
+    assert price_plainly(event, 0)
+    assert event.counters == ()
+
+
+def test_what_is_read_of_a_payer_does_not_keep_it_alive() -> None:
+    """Nothing collects cycles that grow old, see streams/engine.py."""
+    from rater.compiled.lane import KnownPayer
+
+    names = ("live", "member", "wallet", "currency")
+    payer = SimpleNamespace(
+        **dict.fromkeys(names), book=SimpleNamespace(last={}), version=1, low_ms=0, high_ms=1, is_planned=False, text="",
+        subscriber=SimpleNamespace(id="sim-1"),
+    )  # fmt: skip
+    assert payer not in gc.get_referents(KnownPayer(payer))
 
 
 def test_a_compiled_event_has_what_an_interpreted_one_has() -> None:

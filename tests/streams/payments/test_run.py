@@ -22,10 +22,11 @@ from tests.streams.payments.stripe_server import stripe_server
 
 
 async def until(till: Shop, balance: str) -> None:
-    """Return when the wallet stands at this."""
+    """Return when the wallet stands at this; meanwhile time passes, so that what was lost on its way is looked at."""
     for _ in range(400):
         if await till.balance() == balance:
             return
+        till.now_ms += 1_000
         await asyncio.sleep(0.05)
     raise AssertionError(f"it stands at {await till.balance()}, not at {balance}")
 
@@ -56,6 +57,7 @@ async def is_refilled(till: Shop, settings: Settings, *, kafka: bool) -> None:
         for _ in range(200):
             if len(till.stripe.paid) == 2:
                 break
+            till.now_ms += 1_000
             await asyncio.sleep(0.05)
         till.now_ms += 2 * MINUTE_MS
         await crew.wait(until(till, "12.00"))
