@@ -19,15 +19,18 @@ def extensions() -> list[Extension]:
     if sys.byteorder != "little":  # digests and requests are written as they stand in memory
         return []
     parts = [
-        Extension(f"rater.compiled.{path.stem}", [path.as_posix()], optional=True)
+        Extension(f"rater.compiled.{path.stem}", [path.as_posix()])
         for path in sorted(Path("rater/compiled").glob("*.pyx"))
     ]
     directives = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True}
     try:
-        return list(cythonize(parts, build_dir="build/cython", compiler_directives=directives))
+        found = list(cythonize(parts, build_dir="build/cython", compiler_directives=directives))
     except CompileError as error:  # of another Cython, say
         print(f"The hot path is not compiled: {error}", file=sys.stderr)
         return []
+    for extension in found:
+        extension.optional = True  # set here, since Cython makes extensions of its own
+    return found
 
 
 setup(ext_modules=extensions())

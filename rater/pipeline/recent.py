@@ -1,7 +1,7 @@
 """Which events this worker saw lately: a guess at what is a repeat, so that nothing is rated upon it.
 
-A guess only: whether an id was decided before is for the wallet's shard to say. But exact for the last ones: of two that
-come in one batch to two shards, as those of a SIM that moved may, neither shard could tell.
+A guess only: whether an id was decided before is for the wallet's shard to say. But exact for the last ones: of two
+that come in one batch to two shards, as those of a SIM that moved may, neither shard could tell.
 """
 
 from __future__ import annotations

@@ -206,8 +206,8 @@ def test_what_is_read_of_a_payer_does_not_keep_it_alive() -> None:
 
     names = ("live", "member", "wallet", "currency")
     payer = SimpleNamespace(
-        **dict.fromkeys(names), book=SimpleNamespace(last={}), version=1, low_ms=0, high_ms=1, is_planned=False, text="",
-        subscriber=SimpleNamespace(id="sim-1"),
+        **dict.fromkeys(names), book=SimpleNamespace(last={}), version=1, low_ms=0, high_ms=1, is_planned=False,
+        text="", subscriber=SimpleNamespace(id="sim-1"),
     )  # fmt: skip
     assert payer not in gc.get_referents(KnownPayer(payer))
 
