@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
-PARTS: Final = ("blake2b", "call", "charged", "event", "lane", "price", "scan", "sift", "text")
+PARTS: Final = ("blake2b", "call", "charged", "column", "event", "lane", "price", "scan", "sift", "text")
 
 #: Whether the compiled parts are at work.
 IS_ON: Final = os.environ.get("INTERPRETED_RATER", "0") in ("", "0") and all(

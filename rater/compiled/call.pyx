@@ -1,10 +1,10 @@
 """The request of `charge`, compiled: the same bytes as `pack_charge` (rater/wallet/usage_call.py), which says why."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.string cimport memcpy
 
+from rater.compiled.column cimport Column
 from rater.compiled.event cimport Debit, Rated
-from rater.compiled.text cimport Text
 
 import struct
 
@@ -22,81 +22,6 @@ cdef enum:
     ALLOWED = 1024
     SHARES = 2048
     STEPS = 4  # bytes, behind the head
-    MARKS = 24
-
-
-cdef class Column(Text):
-    """One column of the request, as MessagePack without its length."""
-
-    cdef Py_ssize_t rows
-
-    cdef int begin_column(self) except -1:
-        self.begin()
-        self.rows = 0
-        return 0
-
-    cdef int put_byte(self, unsigned char byte) except -1:
-        self.make_room(1)
-        self.at[self.size] = byte
-        self.size += 1
-        return 0
-
-    cdef int put_big_endian(self, unsigned char sort, unsigned long long value, int size) except -1:
-        self.make_room(9)
-        self.at[self.size] = sort
-        cdef int place
-        for place in range(size):
-            self.at[self.size + size - place] = value & 0xFF
-            value >>= 8
-        self.size += 1 + size
-        return 0
-
-    cdef int put_int(self, long long value) except -1:
-        if value >= 0:
-            if value < 0x80:
-                return self.put_byte(<unsigned char> value)
-            if value <= 0xFF:
-                return self.put_big_endian(0xCC, value, 1)
-            if value <= 0xFFFF:
-                return self.put_big_endian(0xCD, value, 2)
-            if value <= 0xFFFFFFFF:
-                return self.put_big_endian(0xCE, value, 4)
-            return self.put_big_endian(0xCF, value, 8)
-        if value >= -0x20:
-            return self.put_byte(<unsigned char> (0x100 + value))
-        if value >= -0x80:
-            return self.put_big_endian(0xD0, value, 1)
-        if value >= -0x8000:
-            return self.put_big_endian(0xD1, value, 2)
-        if value >= -0x80000000:
-            return self.put_big_endian(0xD2, value, 4)
-        return self.put_big_endian(0xD3, value, 8)
-
-    cdef int put_length(self, Py_ssize_t size) except -1:
-        """Of a text that follows, in the old notation."""
-        if size < 0x20:
-            return self.put_byte(0xA0 | size)
-        if size <= 0xFFFF:
-            return self.put_big_endian(0xDA, size, 2)
-        return self.put_big_endian(0xDB, size, 4)
-
-    cdef int put_bytes(self, bytes text) except -1:
-        self.put_length(PyBytes_GET_SIZE(text))
-        self.add(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
-        return 0
-
-    cdef int put_str(self, str text) except -1:
-        return self.put_bytes(text.encode())
-
-    cdef int put_rows(self, Py_ssize_t rows) except -1:
-        if rows < 0x10:
-            return self.put_byte(0x90 | rows)
-        if rows <= 0xFFFF:
-            return self.put_big_endian(0xDC, rows, 2)
-        return self.put_big_endian(0xDD, rows, 4)
-
-    cdef int put_one_or_bytes(self, object value) except -1:
-        return self.put_int(1) if value is LAST else self.put_bytes(value)
 
 
 cdef class Request:
@@ -135,8 +60,8 @@ cdef class Request:
             column.begin()
         self.places, self.befores, self.befores_after, self.last = {}, [], [], []
         for group in groups:
-            self.pack_group(<list> group, events)
-            events += len(<list> group)
+            self.pack_group(group)
+            events += len(group)
         members = len(self.befores)
         for state in self.befores:
             self.member_before.put_bytes(state)
@@ -154,23 +79,20 @@ cdef class Request:
         self.places = None
         return whole.taken()
 
-    cdef int pack_group(self, list group, Py_ssize_t events) except -1:
+    cdef int pack_group(self, list group) except -1:
         """One wallet's events."""
         if not group:
             raise ValueError("a wallet without events")
         cdef Debit event = group[0]
-        cdef Py_ssize_t members = len(self.befores), place
-        cdef bint is_plain = True, one_currency = True, follows, is_pooled = False
+        cdef Py_ssize_t place
+        cdef bint is_plain = True, is_pooled = False
         cdef long long ahead = 0
-        wallet, currency = event.wallet, event.currency
+        wallet = event.wallet
         cdef bytes tail = wallet.tail
-        self.afters, self.flags, self.first_member = [], [], members
+        self.afters, self.flags, self.first_member = [], [], len(self.befores)
         for place in range(len(group)):
             event = group[place]
-            if event.currency is not currency and event.currency != currency:
-                one_currency = False
-            if event.pool is not None:
-                is_pooled = True
+            is_pooled = is_pooled or event.pool is not None
             event.place, event.ahead_nanos = place, max(ahead, 0)
             if not self.pack_event(event, tail):
                 is_plain = False
@@ -178,30 +100,38 @@ cdef class Request:
                 ahead = -1  # more than can be told, so they are decided one by one
             else:
                 ahead += event.amount_nanos
-        if ahead < 0:
-            is_plain = False
         if is_pooled:
-            follows = self.pack_pool(group)
-            is_plain = is_plain and follows
+            is_plain = self.pack_pool(group) and is_plain
         else:
             self.pool.put_int(0)
-        for state in self.afters:
-            self.after.put_one_or_bytes(state)
-        for flag in self.flags:
+        for state, flag in zip(self.afters, self.flags):
+            self.put_state(self.after, state)
             self.flag.put_int(flag)
         self.wallet.put_bytes(wallet.key)
-        if one_currency:
-            self.currency.put_str(currency)
-        else:
-            self.currency.put_rows(len(group))
-            for event in group:
-                self.currency.put_str(event.currency)
+        self.put_currency(group)
         self.count.put_int(len(group))
-        self.members.put_int(len(self.befores) - members)
+        self.members.put_int(len(self.befores) - self.first_member)
         self.units.put_int(max(ahead, 0) // NANOS)
         self.nanos.put_int(max(ahead, 0) % NANOS)
-        self.plain.put_int(is_plain)
+        self.plain.put_int(is_plain and ahead >= 0)
         return 0
+
+    cdef int put_currency(self, list group) except -1:
+        """One for all events, or one for each."""
+        cdef Debit event = group[0]
+        currency = event.currency
+        for event in group:
+            if event.currency is not currency and event.currency != currency:
+                break
+        else:
+            return self.currency.put_str(currency)
+        self.currency.put_rows(len(group))
+        for event in group:
+            self.currency.put_str(event.currency)
+        return 0
+
+    cdef int put_state(self, Column column, object state) except -1:
+        return column.put_int(1) if state is LAST else column.put_bytes(state)
 
     cdef bint pack_event(self, Debit event, bytes tail) except -1:
         """One event; whether it may be charged at once with others."""
@@ -209,17 +139,7 @@ cdef class Request:
         cdef bint is_plain = True, is_refused = bool(event.refuse), by_counters
         cdef bytes upon, after_it = event.after
         member = event.member
-        found = self.places.get(member)
-        if found is None:
-            found = len(self.befores)
-            self.places[member] = found
-            self.key.put_bytes(member.key)
-            self.befores.append(event.before)
-            self.befores_after.append(EMPTY)
-            self.last.append(-1)
-        cdef Py_ssize_t at = found
-        if at < self.first_member:
-            raise ValueError(f"{event.cause}: one member of two wallets")
+        cdef Py_ssize_t at = self.place_of(event)
         # What is refused may be so because of the counters; if it is not, it does not matter what it was rated upon.
         by_counters = (is_refused or len(<tuple?> event.counters) > 0) and event.pool is not member
         upon = self.befores_after[at] or self.befores[at]
@@ -240,23 +160,38 @@ cdef class Request:
         self.put_told(event, tail)
         self.member_of.put_int(at + 1)
         self.put_cause(event)
-        if is_refused or event.free or event.uncounted or event.sessions or event.allowed:
-            # Free usage, and what allowances pay, only matter where somebody is held: then nothing is charged at once.
-            if is_refused or event.uncounted or event.sessions:
-                is_plain = False
-            flag = flag or UNCOUNTED * event.uncounted
-            flag += event.refuse + FREE * event.free + ALLOWED * event.allowed
-        if event.sessions:
-            self.session.put_rows(len(event.sessions))
-            for use in event.sessions:
-                self.session.put_rows(3)
-                self.session.put_str(use.field)
-                self.session.put_str(str(use.before))
-                self.session.put_str(str(use.after))
-        else:
-            self.session.put_int(0)
-        self.flags.append(flag)
+        self.put_sessions(event)
+        # Free usage, and what allowances pay, only matter where somebody is held: then nothing is charged at once.
+        if is_refused or event.uncounted or event.sessions:
+            is_plain = False
+        flag = flag or UNCOUNTED * event.uncounted
+        self.flags.append(flag + event.refuse + FREE * event.free + ALLOWED * event.allowed)
         return is_plain and event.version == <long long> member.version
+
+    cdef Py_ssize_t place_of(self, Debit event) except -1:
+        """The place of its member, which is in one wallet."""
+        found = self.places.get(event.member)
+        if found is None:
+            self.places[event.member] = found = len(self.befores)
+            self.key.put_bytes(event.member.key)
+            self.befores.append(event.before)
+            self.befores_after.append(EMPTY)
+            self.last.append(-1)
+        elif found < self.first_member:
+            raise ValueError(f"{event.cause}: one member of two wallets")
+        return found
+
+    cdef int put_sessions(self, Debit event) except -1:
+        column = self.session
+        if not event.sessions:
+            return column.put_int(0)
+        column.put_rows(len(event.sessions))
+        for use in event.sessions:
+            column.put_rows(3)
+            column.put_str(use.field)
+            column.put_str(str(use.before))
+            column.put_str(str(use.after))
+        return 0
 
     cdef int put_told(self, Debit event, bytes tail) except -1:
         """The caller's part of an event's verdict; `tail` is the wallet's name."""
@@ -335,7 +270,7 @@ cdef class Request:
         column.put_bytes(after)
         column.put_rows(len(afters))
         for state in afters:
-            column.put_one_or_bytes(state)
+            self.put_state(column, state)
         column.put_byte(0xC3 if shares else 0xC2)
         return follows
 
