@@ -28,14 +28,14 @@ class Conditions(msgspec.Struct):
     memory_gib: float
     system: str
     python: str
-    #: "compiled" or "interpreted" (rater/compiled).
-    hot_path: str
     packages: dict[str, str]
     #: Milliseconds a plain Python loop of a million steps takes: best and worst of five, before and after the run.
     loop_ms_before: tuple[float, float]
     load_average_before: float
     loop_ms_after: tuple[float, float] = (0.0, 0.0)
     load_average_after: float = 0.0
+    #: "compiled" or "interpreted" (rater/compiled).
+    hot_path: str = ""
 
     def finish(self) -> None:
         """Take the second look; two looks that differ mean a noisy machine."""
