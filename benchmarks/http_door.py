@@ -21,6 +21,7 @@ import msgspec
 
 from benchmarks.figures import Part
 from benchmarks.ledger import check
+from benchmarks.loading import at_rest
 from benchmarks.processes import cpu_s, redis_cpu_s
 from benchmarks.run import Run, cpu_us
 from benchmarks.topics import read_files
@@ -111,8 +112,7 @@ async def _served(part: Part, run: Run) -> None:
         try:
             await asyncio.to_thread(_wait, http.port)
             await _rounds(part, run, parts, server.pid, settings, token, tally)
-            while await parts.outbox.waiting():
-                await asyncio.sleep(0.05)
+            await at_rest(parts)
         finally:
             server.terminate()
             await asyncio.to_thread(server.wait)

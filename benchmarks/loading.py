@@ -7,6 +7,7 @@ delivery, and nobody stores 20 million lines that nobody reads.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from itertools import islice
@@ -20,6 +21,8 @@ from streams.topics import JOURNAL, Messages
 
 #: Wallets between two looks at the outbox, and between two notes of how far it has come.
 PAGE = 20_000
+#: Between two looks at an outbox that is emptied.
+LOOK_S = 0.03
 
 
 class Counted:
@@ -34,6 +37,12 @@ class Counted:
 
     async def close(self) -> None:
         """See Sink."""
+
+
+async def at_rest(parts: Parts) -> None:
+    """Return once somebody has published all of the outbox."""
+    while await parts.outbox.waiting():
+        await asyncio.sleep(LOOK_S)
 
 
 async def load(

@@ -16,6 +16,7 @@ import msgspec
 from aiokafka.admin import AIOKafkaAdminClient
 
 from benchmarks.ledger import Before, Ledger, expected
+from benchmarks.loading import at_rest
 from benchmarks.run import Run
 from benchmarks.topics import read_kafka, remove
 from benchmarks.traffic import TENANT, Sent, free_message
@@ -72,12 +73,7 @@ class Stage:
         """
         await self.send(Sent([(sim.encode(), free_message(sim.encode())) for sim in sims]))
         await self.committed(self.worker)
-        await self.rest()
-
-    async def rest(self) -> None:
-        """Return once the outbox is empty."""
-        while await self.parts.outbox.waiting():
-            await asyncio.sleep(LOOK_S)
+        await at_rest(self.parts)
 
     def note(self, sent: Sent) -> None:
         """Count traffic in."""
@@ -105,7 +101,7 @@ class Stage:
 
         `forms`: the wallets, where `load` did not make them; `before`: how they stood, where not as the forms say.
         """
-        await self.rest()
+        await at_rest(self.parts)
         tally = scraped(self.settings)
         tally.add(self.elsewhere)
         lost = [f"{self.events:,} events were sent, {tally.events:,} taken"] if tally.events != self.events else []

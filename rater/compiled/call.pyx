@@ -31,6 +31,7 @@ cdef class Request:
     cdef Column key, member_before, member_after
     cdef Column identity, told, member_of, after, flag, cause, session
     cdef Column pool, whole
+    cdef tuple of_wallets, of_members, of_events
     # Of the wallet that is packed: the state after each event, and its flags.
     cdef list afters, flags
     # Of all members: the place of each, its states, and its last event that counts.
@@ -45,39 +46,44 @@ cdef class Request:
         self.identity, self.told, self.member_of, self.after = Column(), Column(), Column(), Column()
         self.flag, self.cause, self.session, self.pool, self.whole = Column(), Column(), Column(), Column(), Column()
 
-    cdef tuple columns(self):
-        return (
-            self.wallet, self.currency, self.count, self.members, self.units, self.nanos, self.plain, self.key,
-            self.member_before, self.member_after, self.identity, self.told, self.member_of, self.after, self.flag,
-            self.cause, self.session, self.pool,
+        # As the function reads them: so many rows as there are wallets, members, events.
+        self.of_wallets = (
+            self.wallet, self.currency, self.count, self.members, self.units, self.nanos, self.plain,
+        )  # fmt: skip
+        self.of_members = self.key, self.member_before, self.member_after
+        self.of_events = (
+            self.identity, self.told, self.member_of, self.after, self.flag, self.cause, self.session,
         )  # fmt: skip
 
     cdef bytes pack(self, list groups, long long now_ms, long long epoch, long long dropped_before_ms):
         cdef Column column
-        cdef tuple columns = self.columns()
-        cdef Py_ssize_t wallets = len(groups), events = 0
-        for column in columns:
+        cdef Py_ssize_t events = 0
+        for column in (*self.of_wallets, *self.of_members, *self.of_events, self.pool, self.whole):
             column.begin()
         self.places, self.befores, self.befores_after, self.last = {}, [], [], []
         for group in groups:
             self.pack_group(group)
             events += len(group)
-        members = len(self.befores)
-        for state in self.befores:
-            self.member_before.put_bytes(state)
-        for state in self.befores_after:
-            self.member_after.put_bytes(state)
+        for before, after in zip(self.befores, self.befores_after):
+            self.member_before.put_bytes(before)
+            self.member_after.put_bytes(after)
         whole = self.whole
-        whole.begin()
-        whole.put_rows(3 + len(columns))
-        whole.put_int(now_ms)
-        whole.put_int(epoch)
-        whole.put_int(dropped_before_ms)
-        for number, column in enumerate(columns):
-            whole.put_rows(wallets if number < 7 or number == 17 else members if number < 10 else events)
-            whole.add(column.at, column.size)
+        whole.put_rows(3 + len(self.of_wallets) + len(self.of_members) + len(self.of_events) + 1)
+        for number in (now_ms, epoch, dropped_before_ms):
+            whole.put_int(number)
+        self.put_columns(self.of_wallets, len(groups))
+        self.put_columns(self.of_members, len(self.befores))
+        self.put_columns(self.of_events, events)
+        self.put_columns((self.pool,), len(groups))
         self.places = None
         return whole.taken()
+
+    cdef int put_columns(self, tuple columns, Py_ssize_t rows) except -1:
+        cdef Column column
+        for column in columns:
+            self.whole.put_rows(rows)
+            self.whole.add(column.at, column.size)
+        return 0
 
     cdef int pack_group(self, list group) except -1:
         """One wallet's events."""

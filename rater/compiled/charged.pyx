@@ -29,15 +29,15 @@ def settle_charged(list items, Py_ssize_t place, list messages, dict charged):
         head = event.head
         if head is None or event.charge is not None:
             return at
-        value = None
+        is_late = head.decided_ms >= event.offer.billed_until_ms
         if event.given is not None:
-            if head.decided_ms >= event.offer.billed_until_ms:
+            if is_late:
                 return at
             value = covered_record(event, event.given, head)
-        elif event.billed <= BILLED_MAX and head.decided_ms < event.offer.billed_until_ms:
-            value = record(event, head)
-        if value is None:
+        elif is_late or event.billed > BILLED_MAX:
             value = plain_record(event, head)
+        else:
+            value = record(event, head)
         messages.append((event.payer.key, value))
         charged[event.currency] = charged.get(event.currency, 0) + event.amount_nanos
     return len(items)

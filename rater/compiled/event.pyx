@@ -35,10 +35,6 @@ cdef class Debit:
     def cause(self):
         return self._cause
 
-    @cause.setter
-    def cause(self, cause):
-        self._cause = cause
-
     @property
     def fingerprint(self):
         return self.marks[:8]

@@ -26,11 +26,12 @@ from schemas.checks import QUANTITY_MAX as _QUANTITY_MAX
 from schemas.checks import SPAN_MAX_MS as _SPAN_MAX_MS
 from schemas.checks import is_e164
 from schemas.decode import RAW_MAX_BYTES as _RAW_MAX_BYTES
+from schemas.shape import SHAPES_MAX as _SHAPES_MAX
 
 cdef long long EARLIEST_MS = _EARLIEST_MS, QUANTITY_MAX = _QUANTITY_MAX, SPAN_MAX_MS = _SPAN_MAX_MS
 cdef Py_ssize_t RAW_MAX_BYTES = _RAW_MAX_BYTES
+cdef Py_ssize_t SHAPES_MAX = _SHAPES_MAX
 cdef enum:
-    SHAPES_MAX = 65_536
     MARKS = 24
 
 
@@ -48,7 +49,7 @@ cdef class KnownPayer:
 cdef class QuickLane:
     """See the module."""
 
-    cdef object _sim, _shape, _number_class, _rater, _price, _queue, _orders, _door, _saw
+    cdef object _sim, _shape, _number_class, _rater, _price, _queue, _door, _saw
     cdef bytes _catalogue_key, _door_digest
     cdef dict _shapes
     cdef Text _text
@@ -57,7 +58,7 @@ cdef class QuickLane:
         self._sim, self._shape, self._number_class = sims.get, shapes.get, numbers.of
         self._rater, self._saw, self._catalogue_key = rater, rater.recent.saw, rater.catalogue_key
         assert len(self._catalogue_key) == 4
-        self._price, self._queue, self._orders = rater.price, rater.queue, rater.orders
+        self._price, self._queue = rater.price, rater.queue
         self._shapes = {}
         self._text = Text()
 
@@ -90,10 +91,10 @@ cdef class QuickLane:
 
     cdef object rated_for(self, Rated rated, object sim, Span* fields, long long now_ms):
         """As `Rater.rate`."""
-        cdef KnownPayer known = self.payer_of(sim, rated)
-        if known is None:
-            payer = self._rater.payer(sim, rated.start_ms)
-            return Faulted(rated.raw, rated.usage, Fault.of_usage(rated.body, *payer))
+        found = self.payer_of(sim, rated)
+        if type(found) is tuple:
+            return Faulted(rated.raw, rated.usage, Fault.of_usage(rated.body, *found))
+        cdef KnownPayer known = found
         rated.wallet, rated.member = known.wallet, known.member
         rated.currency, rated.version = known.currency, known.version
         cdef PricedBy by = self.offer_of(known, rated)
@@ -107,16 +108,12 @@ cdef class QuickLane:
             advance(rated, by, &priced, now_ms)
         if fault is not None:
             return Faulted(rated.raw, rated.usage, fault)
-        if rated.pool is not None:
-            if rated.counts:
-                self._queue(rated)
-        elif rated.counts:
-            rated.order = next(self._orders)
-            rated.member.pending.append(rated)
+        if rated.counts:
+            self._queue(rated)
         return rated
 
-    cdef KnownPayer payer_of(self, object sim, Rated rated):
-        """Who pays, None where nobody does; the event gets its payer."""
+    cdef object payer_of(self, object sim, Rated rated):
+        """What is known of who pays, or why nobody does; the event gets its payer."""
         cdef KnownPayer known
         payer = sim.payer
         if payer is not None:
@@ -127,7 +124,7 @@ cdef class QuickLane:
                     return known
         payer = self._rater.payer(sim, rated.start_ms)
         if type(payer) is tuple:
-            return None
+            return payer
         rated.payer = payer
         known = payer.compiled = KnownPayer(payer)
         return known

@@ -14,9 +14,8 @@ cdef class PricedBy:
     cdef object rate, refuse
     cdef tuple keys
     cdef bytes text
-    cdef long long low_ms, high_ms, billed_until_ms
-    cdef bint is_free
-    cdef bint has_line, is_carried
+    cdef long long low_ms, high_ms
+    cdef bint is_free, has_line, is_carried
     cdef long long first, following, base, divisor, step
     cdef int tiers
     cdef long long[TIERS_MAX] below, prices, costs

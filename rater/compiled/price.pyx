@@ -1,6 +1,6 @@
 """What a plain event costs where its terms are one line (rater/rating/terms.py), and the counters after it, compiled.
 
-The same as `price_by_tariff` (rater/pipeline/pricing.py), in integers of 64 and 128 bits; what does not fit is left to it.
+The same as `price_plainly` (rater/pipeline/pricing.py), in integers of 64 and 128 bits; what does not fit is its own.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -31,7 +31,7 @@ cdef class PricedBy:
     def __init__(self, offer):
         self.rate, self.refuse, self.keys = offer.rate, offer.refuse, offer.keys
         self.low_ms, self.high_ms, self.is_free = offer.low_ms, offer.high_ms, offer.is_free
-        self.text, self.billed_until_ms = offer.text.encode(), offer.billed_until_ms
+        self.text = offer.text.encode()
         if not offer.refuse and not offer.is_free and offer.terms.steps is not None and len(self.keys) <= 2:
             self.has_line = self.take(*offer.terms.steps)
 
@@ -84,7 +84,8 @@ cdef bint line_of(Rated rated, PricedBy by, Priced* priced) except -1:
             priced.before[place] = <object> found if found != NULL else 0
     if by.is_carried:
         up = by.following - 1
-        billed = ((priced.before[0] + quantity + up) // by.following - (priced.before[0] + up) // by.following) * by.following
+        billed = (priced.before[0] + quantity + up) // by.following - (priced.before[0] + up) // by.following
+        billed *= by.following
         priced.after[0] = priced.before[0] + quantity
     elif quantity <= by.first:
         billed = by.first
@@ -92,7 +93,7 @@ cdef bint line_of(Rated rated, PricedBy by, Priced* priced) except -1:
         billed = by.first + (quantity - by.first + by.following - 1) // by.following * by.following
     if keys and not by.is_carried:
         priced.after[0] = priced.before[0] + billed
-    elif len(by.keys) > 1:
+    elif keys > 1:
         priced.after[1] = priced.before[1] + billed
     # Tiers of an event begin anew with it; those of a cycle count from what was billed in it, the last of the counters.
     total = (cost_of(by, priced.before[keys - 1] if keys > by.is_carried else 0, billed) + by.base) // by.divisor

@@ -1,20 +1,22 @@
 """Reads a plain JSON event without making an object of anything: where each field stands, numbers and times.
 
-It reads less than JSON: one flat object, without escapes, each field at most once, the SIM by its ICCID. It never reads anything otherwise than the decoder of schemas/adapters/usage_json.py does; what it does not read
-is left to that.
+It reads less than JSON: one flat object, without escapes, each field at most once, the SIM by its ICCID. It never reads
+anything otherwise than the decoder of schemas/adapters/usage_json.py does; what it does not read is left to that.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
+from schemas.checks import TEXT_MAX as _TEXT_MAX
+
+cdef Py_ssize_t TEXT_MAX = _TEXT_MAX
 cdef enum:
-    TEXT_MAX = 256
     DIGITS_MAX = 16
     NAMES_END = FIELDS + 4
 
 
 cdef enum Sort:
-    TEXT, GIVEN_TEXT, DIGITS, GIVEN_DIGITS, FLAG, NOTHING  # GIVEN: not null; NOTHING: null at most
+    TEXT, GIVEN_TEXT, DIGITS, FLAG, NOTHING  # GIVEN: not null; NOTHING: null at most
 
 
 cdef struct Name:
@@ -191,7 +193,9 @@ cdef long long time_ms(Span text) noexcept nogil:
     if at[size] != c"Z":
         size -= 5
         ahead = offset_minutes(at + size)
-    if size < 19 or ahead == UNREAD or at[4] != c"-" or at[7] != c"-" or at[10] != c"T" or at[13] != c":" or at[16] != c":":
+    if size < 19 or ahead == UNREAD:
+        return UNREAD
+    if at[4] != c"-" or at[7] != c"-" or at[10] != c"T" or at[13] != c":" or at[16] != c":":
         return UNREAD
     cdef int hour = two_digits(at + 11), minute = two_digits(at + 14), second = two_digits(at + 17)
     cdef long long days = days_of(two_digits(at) * 100 + two_digits(at + 2), two_digits(at + 5), two_digits(at + 8))

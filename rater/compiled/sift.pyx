@@ -52,11 +52,7 @@ def let_go_charged(events):
         if event.head is None:
             others.append(event)
         elif event.counts:
-            pending = event.member.pending
-            if event.pool is None and pending and pending[0] is event:
-                pending.popleft()
-            else:
-                event.leave()
+            event.leave()
     return others
 
 

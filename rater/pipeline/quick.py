@@ -6,7 +6,6 @@ the long way (rater/pipeline/prepare.py), to the same result.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rater import compiled
@@ -15,12 +14,9 @@ from rater.pipeline.rater import Rater
 from rater.pipeline.sims import Sims, sim_key
 from rater.tariff.numbers import NumberClasses
 from schemas.adapters.usage_json import UsageEvent, quick
-from schemas.checks import EARLIEST_MS, SPAN_MAX_MS, is_e164
+from schemas.checks import EARLIEST_MS, SPAN_MAX_MS, is_e164, unix_ms
 from schemas.decode import RAW_MAX_BYTES
 from schemas.shape import Shapes, shape_key
-
-_DAY_MS = 24 * 3_600_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class InterpretedLane:
@@ -50,9 +46,7 @@ class InterpretedLane:
         shape = self._shapes.get(shape_key(body, number))
         if sim is None or shape is None or b"\\u0000" in value:
             return None
-        start, end = body.start_time - _EPOCH, body.end_time - _EPOCH
-        start_ms = start.days * _DAY_MS + start.seconds * 1000 + start.microseconds // 1000
-        end_ms = end.days * _DAY_MS + end.seconds * 1000 + end.microseconds // 1000
+        start_ms, end_ms = unix_ms(body.start_time), unix_ms(body.end_time)
         if not (EARLIEST_MS <= start_ms <= end_ms <= start_ms + SPAN_MAX_MS and oldest_ms <= end_ms):
             return None
         if start_ms > newest_ms or not _has_its_quantity(body) or len(value) > RAW_MAX_BYTES:
