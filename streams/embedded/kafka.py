@@ -94,8 +94,9 @@ class KafkaServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         settings = self._folder / "server.properties"
         settings.write_text(self.properties())
-        # The default collector works beside the broker's threads, and on two processors takes one from the engine.
-        run = [java, "-Xms512m", "-Xmx512m", "-XX:+UseParallelGC", "-cp", f"{jars}/*"]
+        # The default collector works beside the broker's threads, and on two processors takes one from the engine; so
+        # does the second compiler, for the first minutes, which are all that most of these brokers live.
+        run = [java, "-Xms512m", "-Xmx512m", "-XX:+UseParallelGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
         if not (self._folder / "log" / "meta.properties").exists():  # it is written last
             self._format(run, settings)
         self._wait_silent()
