@@ -5,7 +5,7 @@
 1. prepare: decode, resolve, rate. A crash leaves nothing behind.
 2. charge: debited, the verdict remembered. A crash: the door brings the events again, the verdicts are found.
 3. publish: delivered to the topics. A crash: the records are rebuilt, byte for byte, and published again.
-4. acknowledge: all batches that were delivered meanwhile at once. A crash before it: as after 3.
+4. acknowledge: all batches that were delivered meanwhile at once; no stage waits for it. A crash before it: as after 3.
 
 A stage that fails stops the conveyor: what follows a failed batch must not be acknowledged before it.
 """
@@ -29,9 +29,11 @@ from streams.topics import Sink
 
 #: Batches waiting before each stage. One is enough to keep a stage busy; more only adds latency.
 WAITING_MAX = 1
-#: Batches under way: one for each stage that waits for a server, and one that is prepared meanwhile. What comes in the
-#: meantime makes the next batch larger, not the queue longer.
-UNDER_WAY_MAX = 3
+#: Batches that are not delivered yet: while one waits for a server, the other is worked on. What comes in the meantime
+#: makes the next batch larger, not the queue longer: a third took no more events through and half as long again.
+UNDER_WAY_MAX = 2
+#: Batches that are delivered and wait to be acknowledged.
+UNACKNOWLEDGED_MAX = 16
 
 
 class Conveyor:
@@ -53,8 +55,8 @@ class Conveyor:
         self._to_prepare: asyncio.Queue[Batch] = asyncio.Queue(WAITING_MAX)
         self._to_charge: asyncio.Queue[Work] = asyncio.Queue(WAITING_MAX)
         self._to_publish: asyncio.Queue[Work] = asyncio.Queue(WAITING_MAX)
-        self._to_acknowledge: asyncio.Queue[Outputs] = asyncio.Queue(WAITING_MAX)
-        self._under_way = 0
+        self._to_acknowledge: asyncio.Queue[Outputs] = asyncio.Queue(UNACKNOWLEDGED_MAX)
+        self._under_way = self._unacknowledged = 0
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -79,12 +81,17 @@ class Conveyor:
         """Raise what a stage, or a task beside the conveyor, failed with."""
         self._crew.check()
 
-    async def put(self, batch: Batch) -> None:
-        """Hand over a batch; waits while enough are under way."""
+    async def room(self) -> None:
+        """Return once a batch can be handed over: what is taken from a door before that grows old meanwhile."""
         while self._under_way >= UNDER_WAY_MAX:
             self._room.clear()
             await self._crew.wait(self._room.wait())
+
+    async def put(self, batch: Batch) -> None:
+        """Hand over a batch; waits while enough are under way."""
+        await self.room()
         self._under_way += 1
+        self._unacknowledged += 1
         self._idle.clear()
         await self._crew.wait(self._to_prepare.put(batch))
 
@@ -117,6 +124,8 @@ class Conveyor:
                 outputs = self._pipeline.settle(work)
             with _timed("publish"):
                 await patiently("kafka", partial(self._sink.publish, outputs.messages))
+            self._under_way -= 1
+            self._room.set()
             await self._to_acknowledge.put(outputs)
 
     async def _acknowledge_delivered(self) -> None:
@@ -128,9 +137,8 @@ class Conveyor:
                 await self._acknowledge(delivered)
             for outputs in delivered:
                 count(outputs.batch.events[0].door.sort if outputs.batch.events else "none", outputs.tally)
-            self._under_way -= len(delivered)
-            self._room.set()
-            if not self._under_way:
+            self._unacknowledged -= len(delivered)
+            if not self._unacknowledged:
                 self._idle.set()
 
 

@@ -81,6 +81,7 @@ class Intake(Service):
         try:
             async with self._conveyor:
                 while not self.should_stop:
+                    await self._conveyor.room()
                     # The conveyor counts a batch as under way before anything else runs, a rebalance included.
                     batch = await self._fetch()
                     if batch.events:
@@ -97,7 +98,11 @@ class Intake(Service):
             self._fed.set()
 
     async def _fetch(self) -> Batch:
+        """What the topic has now. It is fetched when asked for, unless there is more than one batch takes: what is
+        fetched ahead of need is old when it is needed.
+        """
         intake = self._settings.intake
+        self._consumer.resume(*self._consumer.paused())
         fetched = await self._consumer.getmany(timeout_ms=FETCH_MS, max_records=intake.batch_events)
         events: list[RawEvent] = []
         offsets: dict[TopicPartition, int] = {}
@@ -107,6 +112,8 @@ class Intake(Service):
                 door = self._doors[partition] = Door(f"kafka:{partition.topic}/{partition.partition}")
             events.extend(RawEvent(record.value or b"", door, record.offset, record.headers) for record in records)
             offsets[partition] = records[-1].offset + 1
+        if len(events) < intake.batch_events:
+            self._consumer.pause(*self._consumer.assignment())
         return Batch(events, self._clock_ms(), intake.format, intake.tenant, intake.source, receipt=offsets)
 
     async def _acknowledge(self, delivered: Sequence[Outputs]) -> None:
