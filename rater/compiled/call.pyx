@@ -1,6 +1,6 @@
 """The request of `charge`, compiled: the same bytes as `pack_charge` (rater/wallet/usage_call.py), which says why."""
 
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memcpy
 
 from rater.compiled.column cimport Column
@@ -34,9 +34,9 @@ cdef class Request:
     cdef tuple of_wallets, of_members, of_events
     # Of the wallet that is packed: the state after each event, and its flags.
     cdef list afters, flags
-    # Of all members: the place of each, its states, and its last event that counts.
+    # Of all members: the place of each, its states, its last event that counts, and what that was rated upon.
     cdef dict places
-    cdef list befores, befores_after, last
+    cdef list befores, befores_after, last, last_upon
     cdef Py_ssize_t first_member
 
     def __init__(self):
@@ -60,7 +60,7 @@ cdef class Request:
         cdef Py_ssize_t events = 0
         for column in (*self.of_wallets, *self.of_members, *self.of_events, self.pool, self.whole):
             column.begin()
-        self.places, self.befores, self.befores_after, self.last = {}, [], [], []
+        self.places, self.befores, self.befores_after, self.last, self.last_upon = {}, [], [], [], []
         for group in groups:
             self.pack_group(group)
             events += len(group)
@@ -157,8 +157,8 @@ cdef class Request:
             after_it, flag, is_plain = EMPTY, UNCOUNTED, False
         if after_it:
             if self.last[at] >= 0:
-                self.afters[self.last[at]] = self.befores_after[at]
-            self.befores_after[at], self.last[at] = after_it, len(self.afters)
+                self.afters[self.last[at]] = splice_of(self.last_upon[at], upon)
+            self.befores_after[at], self.last[at], self.last_upon[at] = after_it, len(self.afters), upon
             self.afters.append(LAST)
         else:
             self.afters.append(EMPTY)
@@ -183,6 +183,7 @@ cdef class Request:
             self.befores.append(event.before)
             self.befores_after.append(EMPTY)
             self.last.append(-1)
+            self.last_upon.append(EMPTY)
         elif found < self.first_member:
             raise ValueError(f"{event.cause}: one member of two wallets")
         return found
@@ -250,7 +251,7 @@ cdef class Request:
         cdef Debit event
         cdef bint follows = True, shares = False
         cdef Py_ssize_t place, last = -1
-        cdef bytes before = None, after = EMPTY
+        cdef bytes before = None, upon = None, after = EMPTY
         cdef list afters = []
         pool = None
         for event in group:
@@ -265,7 +266,8 @@ cdef class Request:
                 self.flags[place] |= UNCOUNTED
             elif event.pool_after:
                 if last >= 0:
-                    afters[last] = after
+                    afters[last] = splice_of(upon, after)
+                upon = after or before
                 after, last, shares = event.pool_after, place, event.shares
                 afters[place] = LAST
                 self.flags[place] |= SHARES * shares
@@ -279,6 +281,26 @@ cdef class Request:
             self.put_state(column, state)
         column.put_byte(0xC3 if shares else 0xC2)
         return follows
+
+
+cdef bytes splice_of(bytes before, bytes after):
+    """As `splice_of` (rater/wallet/member.py)."""
+    cdef const char* old = PyBytes_AS_STRING(before) + min(HEAD_BYTES, PyBytes_GET_SIZE(before))
+    cdef const char* new = PyBytes_AS_STRING(after) + min(HEAD_BYTES, PyBytes_GET_SIZE(after))
+    cdef Py_ssize_t of_old = PyBytes_GET_SIZE(before) - (old - PyBytes_AS_STRING(before))
+    cdef Py_ssize_t of_new = PyBytes_GET_SIZE(after) - (new - PyBytes_AS_STRING(after))
+    cdef Py_ssize_t size = min(of_old, of_new)
+    cdef unsigned int head = 0, tail = 0
+    while head < size and old[head] == new[head]:
+        head += 1
+    while tail < size - head and old[of_old - 1 - tail] == new[of_new - 1 - tail]:
+        tail += 1
+    cdef bytes splice = PyBytes_FromStringAndSize(NULL, 8 + of_new - head - tail)
+    cdef char* at = PyBytes_AS_STRING(splice)
+    memcpy(at, &head, 4)
+    memcpy(at + 4, &tail, 4)
+    memcpy(at + 8, new + head, of_new - head - tail)
+    return splice
 
 
 cdef bytes steps_of(bytes state):

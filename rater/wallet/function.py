@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import RedisCluster
 
-VERSION = 4
+VERSION = 5
 LIBRARY = f"rater_{VERSION}"
 
 #: In the order in which they are joined: each uses what those before it define.

@@ -34,6 +34,7 @@ COUNTERS_MAX: Final = 1024
 VALUES: Final = [struct.Struct(f"<{count}q").pack for count in range(256)]
 _COUNTED_VALUES: Final = [struct.Struct(f"<H{count}q").pack for count in range(COUNTERS_MAX + 1)]
 _COUNT: Final = struct.Struct("<H")
+_SPLICE: Final = struct.Struct("<II")
 _TERMS_END: Final = HEAD_BYTES + _TERMS.size
 VALUES_AT: Final = _TERMS_END + _COUNT.size
 
@@ -64,6 +65,7 @@ class Member(Generic[Event]):
         "is_held",
         "key",
         "last",
+        "last_upon",
         "mark",
         "pending",
         "place",
@@ -81,10 +83,12 @@ class Member(Generic[Event]):
         self.pending: deque[Event] = deque()
         #: Counters of sessions by key; they live elsewhere, as long as the verdict memory.
         self.sessions: dict[str, int] = {}
-        #: For `pack_charge`: the call the member is in, its place there, and its last event that counts.
+        #: For `pack_charge`: the call the member is in, its place there, its last event that counts, and what that was
+        #: rated upon.
         self.mark: object = None
         self.place = 0
         self.last = -1
+        self.last_upon = b""
         #: Its subscription after `steps` steps, where it has one (rater/pipeline/sims.py looks it up).
         self.subscription: Any = None
         self.learn(state)
@@ -166,6 +170,25 @@ def pack_upon(steps: int, covered: bool, counters: Mapping[str, int]) -> bytes:
         return _TERMS.pack(steps, covered)
     values = _COUNTED_VALUES[len(counters)](len(counters), *counters.values())
     return _TERMS.pack(steps, covered) + values + "\0".join(counters).encode()
+
+
+def splice_of(before: bytes, after: bytes) -> bytes:
+    """What an event changed of a member, for the call that decides: mostly one counter among many.
+
+        <II     how many bytes stay at the beginning and at the end, the member's head not counted
+        bytes   what stands between them after it
+    """
+    before, after = before[HEAD_BYTES:], after[HEAD_BYTES:]
+    size = min(len(before), len(after))
+    head = size - _bytes_of(int.from_bytes(before[:size], "big") ^ int.from_bytes(after[:size], "big"))
+    size -= head
+    ends = before[len(before) - size :], after[len(after) - size :]
+    tail = size - _bytes_of(int.from_bytes(ends[0], "little") ^ int.from_bytes(ends[1], "little"))
+    return _SPLICE.pack(head, tail) + after[head : len(after) - tail]
+
+
+def _bytes_of(number: int) -> int:
+    return (number.bit_length() + 7) // 8
 
 
 def head_of(state: bytes) -> tuple[int, int, int, int]:

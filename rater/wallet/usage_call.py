@@ -13,7 +13,7 @@ import msgpack
 from rater import compiled
 from rater.money import NANOS
 from rater.wallet.debit import Debit
-from rater.wallet.member import HEAD_BYTES, VALUES
+from rater.wallet.member import HEAD_BYTES, VALUES, splice_of
 from rater.wallet.verdict import pack_cover, pack_told
 
 _FREE: Final = 256
@@ -79,8 +79,8 @@ def _pack_group(
             after_it, flag, is_plain = b"", _UNCOUNTED, False
         if after_it:
             if member.last >= 0:
-                after[member.last] = afters[member.place]
-            afters[member.place], member.last = after_it, len(after)
+                after[member.last] = splice_of(member.last_upon, upon)
+            afters[member.place], member.last, member.last_upon = after_it, len(after), upon
             after.append(1)
         else:
             after.append(b"")
@@ -116,14 +116,14 @@ def _told(event: Debit, tail: bytes) -> bytes:
 
 
 def _pack_pool(group: list[Debit], flags: list[int]) -> tuple[tuple[bytes, bytes, bytes, list[Any], bool], bool]:
-    """The pool of one wallet: key, state before and after, what each event made of it (1: the last), whether it shares.
+    """The pool of one wallet: key, state before and after, what each event made of it (as with members), its shares.
 
     Answers too whether all events were rated upon it, each upon the one before; else they are decided one by one. One
     that was rated upon anything else (no pool, events that are not in this call) is marked: it is to be rated again.
     """
     pool = next(event.pool for event in group if event.pool is not None)
     before = next(event.pool_before for event in group if event.pool is not None)
-    after, last, follows, shares = b"", -1, True, False
+    after, upon, last, follows, shares = b"", before, -1, True, False
     afters: list[Any] = []
     for place, event in enumerate(group):
         afters.append(b"")
@@ -132,7 +132,8 @@ def _pack_pool(group: list[Debit], flags: list[int]) -> tuple[tuple[bytes, bytes
             flags[place - len(group)] |= _UNCOUNTED
         elif event.pool_after:
             if last >= 0:
-                afters[last] = after
+                afters[last] = splice_of(upon, after)
+                upon = after
             after, last, shares = event.pool_after, place, event.shares
             afters[place] = 1
             flags[place - len(group)] |= _SHARES * shares

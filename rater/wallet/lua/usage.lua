@@ -183,10 +183,14 @@ local function answer_usage(batch, item)  -- answers the reply, and whether the 
   return (member.is_other and 'n' or 'N') .. verdict
 end
 
--- The caller rates a member's events one upon the other; `after` is the member as it then is (1: as told with it).
-local function upon_after(after, last)
-  if not after or after == '' then return nil end
-  return string.sub(after == 1 and last or after, MEMBER_BYTES + 1)
+-- The caller rates a member's events one upon the other; `after` is the member as it then is: 1 as told with it, else
+-- what changes of it as it was `upon`: how much stays at the beginning and at the end, and what stands between.
+local SPLICE, SPLICE_BYTES = '<I4I4', 8
+local function upon_after(after, last, upon)
+  if after == '' then return nil end
+  if after == 1 then return string.sub(last, MEMBER_BYTES + 1) end
+  local head, tail = struct.unpack(SPLICE, after)
+  return string.sub(upon, 1, head) .. string.sub(after, SPLICE_BYTES + 1) .. string.sub(upon, #upon - tail + 1)
 end
 
 local function item_at(batch, i, w, wallet, pool)
@@ -198,11 +202,12 @@ local function item_at(batch, i, w, wallet, pool)
   end
   local currency = batch.currencies[w]
   if type(currency) == 'table' then currency = currency[i - batch.first_item + 1] end
-  return {identity = batch.ids[i], told = batch.told[i], wallet = wallet, member = batch.members[m],
-    after = upon_after(batch.after[i], batch.members_after[m]), cause = batch.causes[i], currency = currency, version = version,
+  local member = batch.members[m]
+  return {identity = batch.ids[i], told = batch.told[i], wallet = wallet, member = member, cause = batch.causes[i],
+    after = upon_after(batch.after[i], batch.members_after[m], member.expected), currency = currency, version = version,
     refuse = flags % FREE, free = flags % UNCOUNTED >= FREE, uncounted = flags % ALLOWED >= UNCOUNTED,
     allowed = flags % SHARES >= ALLOWED, shares = flags >= SHARES, u = units, n = nanos, sessions = sessions, pool = pool,
-    pool_after = pool and upon_after(batch.pools[w][4][i - batch.first_item + 1], batch.pools[w][3])}
+    pool_after = pool and upon_after(batch.pools[w][4][i - batch.first_item + 1], batch.pools[w][3], pool.expected)}
 end
 
 local function names_of(key, tag, kind)  -- "{s1}:w:tenant/wallet" -> tenant, "wallet"; of a member "wallet/subscriber"
