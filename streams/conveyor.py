@@ -29,9 +29,10 @@ from streams.topics import Sink
 
 #: Batches waiting before each stage. One is enough to keep a stage busy; more only adds latency.
 WAITING_MAX = 1
-#: Batches that are not delivered yet: while one waits for a server, the other is worked on. What comes in the meantime
-#: makes the next batch larger, not the queue longer: a third took no more events through and half as long again.
-UNDER_WAY_MAX = 2
+#: Batches that are not delivered yet: one for each stage that waits for a server, and one that is prepared meanwhile.
+UNDER_WAY_MAX = 3
+#: The same where nothing waits at the door: what comes in the meantime makes the next batch larger, not the queue longer.
+AT_REST_MAX = 2
 #: Batches that are delivered and wait to be acknowledged.
 UNACKNOWLEDGED_MAX = 16
 
@@ -81,9 +82,9 @@ class Conveyor:
         """Raise what a stage, or a task beside the conveyor, failed with."""
         self._crew.check()
 
-    async def room(self) -> None:
+    async def room(self, under_way_max: int = UNDER_WAY_MAX) -> None:
         """Return once a batch can be handed over: what is taken from a door before that grows old meanwhile."""
-        while self._under_way >= UNDER_WAY_MAX:
+        while self._under_way >= under_way_max:
             self._room.clear()
             await self._crew.wait(self._room.wait())
 

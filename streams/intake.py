@@ -22,7 +22,7 @@ from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.settle import Outputs
 from rater.settings import Settings
 from streams.brokers import client_options
-from streams.conveyor import Conveyor
+from streams.conveyor import AT_REST_MAX, UNDER_WAY_MAX, Conveyor
 from streams.crew import Crew
 from streams.metrics import LAG
 from streams.patience import patiently
@@ -57,6 +57,8 @@ class Intake(Service):
         self._doors: dict[TopicPartition, Door] = {}
         self._lag_at = 0.0
         self._fed = asyncio.Event()
+        #: Whether the last fetch took all there was.
+        self._is_at_end = True
         #: When everything fetched was last acknowledged and nothing more was there, by intake's clock.
         self.clear_ms = 0
 
@@ -81,7 +83,7 @@ class Intake(Service):
         try:
             async with self._conveyor:
                 while not self.should_stop:
-                    await self._conveyor.room()
+                    await self._conveyor.room(AT_REST_MAX if self._is_at_end else UNDER_WAY_MAX)
                     # The conveyor counts a batch as under way before anything else runs, a rebalance included.
                     batch = await self._fetch()
                     if batch.events:
@@ -98,8 +100,8 @@ class Intake(Service):
             self._fed.set()
 
     async def _fetch(self) -> Batch:
-        """What the topic has now. It is fetched when asked for, unless there is more than one batch takes: what is
-        fetched ahead of need is old when it is needed.
+        """What the topic has now. Who is at its end fetches when there is room for a batch and not before: what waits
+        in the consumer would only grow old. Who is behind it fetches ahead.
         """
         intake = self._settings.intake
         self._consumer.resume(*self._consumer.paused())
@@ -112,7 +114,9 @@ class Intake(Service):
                 door = self._doors[partition] = Door(f"kafka:{partition.topic}/{partition.partition}")
             events.extend(RawEvent(record.value or b"", door, record.offset, record.headers) for record in records)
             offsets[partition] = records[-1].offset + 1
-        if len(events) < intake.batch_events:
+        ends = [self._consumer.highwater(partition) for partition in offsets]
+        self._is_at_end = ends == list(offsets.values())
+        if events and self._is_at_end:
             self._consumer.pause(*self._consumer.assignment())
         return Batch(events, self._clock_ms(), intake.format, intake.tenant, intake.source, receipt=offsets)
 
