@@ -80,9 +80,9 @@ class Rater:
     def queue(self, rated: Rated) -> None:
         """Let it wait with the counters it moves, behind all that do."""
         rated.order = next(self._order)
-        rated.member.pending.append(rated)
+        rated.member.queue(rated)
         if rated.pool_after and rated.pool is not None and rated.pool is not rated.member:
-            rated.pool.pending.append(rated)
+            rated.pool.queue(rated)
 
     def price(self, rated: Rated, now_ms: int) -> Fault | None:
         """What it costs, from the counters as they are believed to be; advances them. Answers why it has no price."""

@@ -7,7 +7,6 @@ other batches included, in the order in which they are sent; so an event that is
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,7 +92,7 @@ class SecondLook:
         for event in waiting:
             event.fault = self._rater.price_again(event, now_ms)
         for member, _ in wrong.values():
-            member.pending = deque()
+            member.pending = ()
         for event in waiting:
             if event.counts:
                 self._rater.queue(event)

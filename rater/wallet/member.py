@@ -79,8 +79,8 @@ class Member(Generic[Event]):
     def __init__(self, key: bytes, state: bytes = b"") -> None:
         #: Its key in Redis.
         self.key = key
-        #: Events that were rated upon the counters and are not decided yet, oldest first.
-        self.pending: deque[Event] = deque()
+        #: Events that were rated upon the counters and are not decided yet, oldest first. Most members have none.
+        self.pending: deque[Event] | tuple[()] = ()
         #: Counters of sessions by key; they live elsewhere, as long as the verdict memory.
         self.sessions: dict[str, int] = {}
         #: For `pack_charge`: the call the member is in, its place there, its last event that counts, and what that was
@@ -109,13 +109,24 @@ class Member(Generic[Event]):
             self.subscription = None  # an older one, until it is looked up
         self._keys = state[VALUES_AT + 8 * len(self.counters) :] if self.counters else b""
 
+    def queue(self, event: Event) -> None:
+        """An event was rated upon the counters: it waits behind those before it."""
+        if self.pending:
+            self.pending.append(event)
+        else:
+            self.pending = deque((event,))
+
     def settle(self, event: Event) -> None:
         """An event is decided: nothing is rated upon it any more but what it left behind."""
         pending = self.pending
-        if pending and pending[0] is event:
+        if not pending:
+            return
+        if pending[0] is event:
             pending.popleft()
         elif event in pending:
             pending.remove(event)
+        if not pending:
+            self.pending = ()
 
     @property
     def upon(self) -> bytes:
@@ -175,8 +186,7 @@ def pack_upon(steps: int, covered: bool, counters: Mapping[str, int]) -> bytes:
 def splice_of(before: bytes, after: bytes) -> bytes:
     """What an event changed of a member, for the call that decides: mostly one counter among many.
 
-        <II     how many bytes stay at the beginning and at the end, the member's head not counted
-        bytes   what stands between them after it
+    <II: how many bytes stay at the beginning and at the end, the member's head not counted; then what stands between.
     """
     before, after = before[HEAD_BYTES:], after[HEAD_BYTES:]
     size = min(len(before), len(after))

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from rater.identity import identity
 from rater.wallet.debit import Debit
 from rater.wallet.entry import Kind
-from rater.wallet.member import COUNTER_DAYS, COUNTERS_MAX, HEAD_BYTES, Member, counters_of, head_of, oldest_period
+from rater.wallet.member import (
+    COUNTER_DAYS,
+    COUNTERS_MAX,
+    HEAD_BYTES,
+    Member,
+    counters_of,
+    head_of,
+    oldest_period,
+    splice_of,
+)  # fmt: skip
 from rater.wallet.store import WalletStore
 from tests.rater.wallet.building import NOW_MS, Wallets, create, entry, join
 
@@ -55,6 +64,38 @@ def test_what_one_worker_counted_another_learns(head: tuple[int, int, int, int],
         assert (other.version, other.is_held) == (head[0], head[1] != 0)
         assert count(other, counters) == state, "the same again is the same bytes"
     assert counters_of(member.state) == expected
+
+
+def spliced(before: bytes, splice: bytes) -> bytes:
+    """As the function does it, without the head."""
+    upon = before[HEAD_BYTES:]
+    head, tail = struct.unpack_from("<II", splice)
+    return upon[:head] + splice[8:] + upon[len(upon) - tail :]
+
+
+@given(heads, counts, counts)
+def test_what_an_event_changed_of_a_member_makes_it_what_it_is(
+    head: tuple[int, int, int, int], earlier: list[dict[str, int]], later: list[dict[str, int]]
+) -> None:
+    member = Member[Any](b"key", packed(head))
+    for counters in earlier:
+        count(member, counters)
+    for counters in later:
+        before = member.state
+        after = count(member, counters)
+        assert spliced(before, splice_of(before, after)) == after[HEAD_BYTES:]
+        assert len(splice_of(after, after)) == 8, "nothing changed, nothing is told"
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40))
+def test_any_state_can_be_told_as_a_change_of_any_other(before: bytes, after: bytes) -> None:
+    assert spliced(before, splice_of(before, after)) == after[HEAD_BYTES:]
+
+
+def test_of_one_counter_among_many_only_that_is_told() -> None:
+    member = Member[Any](b"key")
+    before = count(member, {f"2026-11-01:{number}": 1 for number in range(20)})
+    assert len(splice_of(before, count(member, {"2026-11-01:7": 2}))) == 8 + 1
 
 
 @given(heads, heads, counts)
@@ -128,7 +169,8 @@ def test_a_full_member_has_room_for_what_it_has_and_for_what_takes_the_place_of_
 
 def test_events_are_settled_in_any_order() -> None:
     member = Member[str](b"key")
-    member.pending.extend("abcdef")
+    for event in "abcdef":
+        member.queue(event)
     for event in ("a", "c", "never rated"):
         member.settle(event)
     assert list(member.pending) == ["b", "d", "e", "f"]
