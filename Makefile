@@ -24,10 +24,12 @@ bench: ## what an event costs, by part and door, with the ledger checked (ARGS=-
 	@scripts/setup run
 	@scripts/need java openjdk-17-jre-headless
 	@scripts/need mvn maven
+	@scripts/need libjemalloc libjemalloc2 || true
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 bench-full: ## ten million wallets and a soak of ten minutes; run it again to go on where it stopped (ARGS=--help)
 	@scripts/setup run
 	@scripts/need java openjdk-17-jre-headless
 	@scripts/need mvn maven
+	@scripts/need libjemalloc libjemalloc2 || true
 	@.venv/bin/python -m benchmarks.full $(ARGS)

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from rater import compiled
+from streams.embedded.valkey import allocator
 
 PACKAGES = (
     "aiokafka", "chdb-core-lite", "clickhouse-driver", "faust-streaming", "hiredis", "msgpack", "msgspec", "orjson",
@@ -36,6 +37,8 @@ class Conditions(msgspec.Struct):
     load_average_after: float = 0.0
     #: "compiled" or "interpreted" (rater/compiled).
     hot_path: str = ""
+    #: Of the embedded Redis (streams/embedded/valkey.py).
+    allocator: str = ""
 
     def finish(self) -> None:
         """Take the second look; two looks that differ mean a noisy machine."""
@@ -52,6 +55,7 @@ def take() -> Conditions:
         system=platform.platform(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         hot_path="compiled" if compiled.IS_ON else "interpreted",
+        allocator=allocator().get("LD_PRELOAD", "the system's"),
         packages={name: found for name in PACKAGES if (found := _version(name))},
         loop_ms_before=calibrate(),
         load_average_before=round(os.getloadavg()[0], 2),

@@ -31,7 +31,7 @@ from streams.topics import Sink
 WAITING_MAX = 1
 #: Batches that are not delivered yet: one for each stage that waits for a server, and one that is prepared meanwhile.
 UNDER_WAY_MAX = 3
-#: The same where nothing waits at the door: what comes in the meantime makes the next batch larger, not the queue longer.
+#: The same where nothing waits at the door: what comes meanwhile makes the next batch larger, not the queue longer.
 AT_REST_MAX = 2
 #: Batches that are delivered and wait to be acknowledged.
 UNACKNOWLEDGED_MAX = 16

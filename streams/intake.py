@@ -100,8 +100,10 @@ class Intake(Service):
             self._fed.set()
 
     async def _fetch(self) -> Batch:
-        """What the topic has now. Who is at its end fetches when there is room for a batch and not before: what waits
-        in the consumer would only grow old. Who is behind it fetches ahead.
+        """The next batch.
+
+        Who is behind fetches ahead. Who is at the topic's end fetches when there is room for a batch and not before:
+        what waits in the consumer would only grow old.
         """
         intake = self._settings.intake
         self._consumer.resume(*self._consumer.paused())

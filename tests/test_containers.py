@@ -91,7 +91,8 @@ def test_redis_is_as_durable_as_the_worker_asks() -> None:
     assert SERVICES["worker"]["environment"]["RATER_ENGINE_DURABILITY"] == "machine"
     words = SERVICES["redis"]["command"][1:]
     given = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
-    assert given == {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "save": ""}
+    safe = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "save": ""}
+    assert given == safe | {"auto-aof-rewrite-min-size": "512mb", "rdbcompression": "no"}
 
 
 def test_clickhouse_has_the_user_and_database_of_the_workers_url() -> None:

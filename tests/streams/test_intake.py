@@ -13,6 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from rater.money import parse_nanos
+from rater.pipeline.batch import Batch
 from rater.settings import KafkaSettings, Settings
 from rater.wallet.store import WalletStore
 from streams.embedded.kafka import KafkaServer
@@ -109,6 +110,28 @@ async def test_partitions_are_shared_out_anew_while_usage_trickles_in(settings: 
     assert {record["id"] for record in rated} == {str(number) for number in range(sent)}
     paid = parse_nanos("1000.00") - await bench.balance_nanos("w")
     assert paid == sent * parse_nanos("0.10"), "each event is paid once, whichever worker had it"
+
+
+async def test_who_is_at_the_end_of_the_topic_fetches_nothing_ahead_of_need(settings: Settings, bench: Bench) -> None:
+    """What would wait in the consumer while earlier batches are under way stays in the topic."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap)
+    await producer.start()
+    async with worker(settings, bench) as intake:
+        consumer, seen = intake._consumer, list[tuple[int, bool]]()
+        put = intake._conveyor.put
+
+        async def noted(batch: Batch) -> None:
+            seen.append((len(batch.events), consumer.paused() == consumer.assignment() != set()))
+            await put(batch)
+
+        intake._conveyor.put = noted  # type: ignore[method-assign]
+        for number in range(20):
+            event = message(str(number), f"sim-{number % SIMS}")
+            await producer.send_and_wait(settings.kafka.usage_topic, event, partition=number % PARTITIONS)
+        rated = await asyncio.wait_for(read_back(settings, RATED, 20), 60)
+    await producer.stop()
+    assert sum(events for events, _ in seen) == 20 == len({record["id"] for record in rated})
+    assert seen[-1][1], "the last batch took all there was"
 
 
 async def test_a_record_as_large_as_the_broker_takes_is_dead_lettered_whole(settings: Settings, bench: Bench) -> None:

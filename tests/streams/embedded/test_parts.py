@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import signal
 import subprocess
@@ -73,6 +74,13 @@ def test_what_is_written_is_there_next_time(data: Path) -> None:
     with EmbeddedParts(data) as parts:
         assert open_redis(parts).get("balance") == b"9223372036854775807"
         assert open_clickhouse(parts).query("SELECT n FROM t", "TabSeparated") == b"9223372036854775807\n"
+
+
+def test_redis_has_the_allocator_of_a_packaged_one_where_the_machine_does(data: Path) -> None:
+    with EmbeddedParts(data) as parts:
+        pid = open_redis(parts).info("server")["process_id"]
+        loaded = Path(f"/proc/{pid}/maps").read_text()
+    assert ("libjemalloc" in loaded) == bool(ctypes.util.find_library("jemalloc"))
 
 
 async def test_the_async_form_is_the_same(data: Path) -> None:
