@@ -97,7 +97,6 @@ async def _decide(engine: Engine, event: bytes, door: str, tally: Tally) -> floa
     started = time.perf_counter()
     await pipeline.charge(work)
     charge_ms = (time.perf_counter() - started) * 1000
-    engine.publisher.wake(pipeline.news())
     outputs = pipeline.settle(work)
     await engine.sink.publish(outputs.messages)
     tally.add(outputs.tally)

@@ -75,7 +75,7 @@ async def _feed(run: Run, engine: Engine) -> tuple[Tally, Taken]:
     tally, started = Tally(), time.perf_counter()
     for path in run.sample_files(run.sizes.file_events):
         door = FileDoor(path, settings.data / "files", settings.intake)
-        tally.add(await door.run(engine.pipeline, engine.sink, engine.parts.clock_ms, engine.publisher.wake))
+        tally.add(await door.run(engine.pipeline, engine.sink, engine.parts.clock_ms))
     seconds, engine_cpu_s = time.perf_counter() - started, time.process_time() - before[0]
     used_redis_s = await redis_cpu_s(redis) - before[1]
     await engine.settle_down()

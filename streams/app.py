@@ -50,9 +50,7 @@ class EngineService(Service):
         self._engine = await self._stack.enter_async_context(open_engine(self._settings, kafka=True, hooks=True))
         serve(self._settings.metrics)
         engine = self._engine
-        self.intake = Intake(
-            self._settings, engine.pipeline, engine.sink, engine.parts.clock_ms, engine.publisher.wake, engine.crew
-        )
+        self.intake = Intake(self._settings, engine.pipeline, engine.sink, engine.parts.clock_ms, engine.crew)
         await self.add_runtime_dependency(self.intake)
         self.opened.set()
 

@@ -45,14 +45,12 @@ class Conveyor:
         pipeline: Pipeline,
         sink: Sink,
         acknowledge: Callable[[Sequence[Outputs]], Awaitable[None]],
-        on_news: Callable[[set[int]], None] = lambda _: None,
         beside: Crew | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._beside = beside
         self._sink = sink
         self._acknowledge = acknowledge
-        self._on_news = on_news
         self._to_prepare: asyncio.Queue[Batch] = asyncio.Queue(WAITING_MAX)
         self._to_charge: asyncio.Queue[Work] = asyncio.Queue(WAITING_MAX)
         self._to_publish: asyncio.Queue[Work] = asyncio.Queue(WAITING_MAX)
@@ -113,9 +111,6 @@ class Conveyor:
             work = await self._to_charge.get()
             with _timed("charge"):
                 await patiently("redis", partial(self._pipeline.charge, work))
-            news = self._pipeline.news()
-            if news:
-                self._on_news(news)
             await self._to_publish.put(work)
 
     async def _publish(self) -> None:

@@ -96,7 +96,7 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
             open_desks(parts, catalogue, clickhouse, publisher, news_sink, kafka=kafka)
         )
         sweeper = Sweeper.of(parts, catalogue, lambda: publisher.leased)
-        pipeline = await _pipeline(parts, catalogue, clickhouse)
+        pipeline = await _pipeline(parts, catalogue, clickhouse, publisher)
         tasks = [publisher.run(), sweeper.run(), watch_transit(parts.outbox), *([writer.run()] if writer else [])]
         crew = await stack.enter_async_context(Crew(*tasks, *desks.tasks(hooks=hooks)))
         _tune_collection()
@@ -105,13 +105,13 @@ async def open_engine(settings: Settings, *, kafka: bool, hooks: bool = False) -
         yield Engine(parts, catalogue, pipeline, desks, sink, publisher, clickhouse, written, writer, crew)
 
 
-async def _pipeline(parts: Parts, catalogue: Catalogue, clickhouse: ClickHouse) -> Pipeline:
+async def _pipeline(parts: Parts, catalogue: Catalogue, clickhouse: ClickHouse, publisher: Publisher) -> Pipeline:
     catalogues = Catalogues(parts.redis, catalogue)
     await catalogues.keep()
     intake = parts.settings.intake
     limits = Limits(intake.too_old_days * DAY_MS, intake.future_hours * HOUR_MS)
     old_ids = OldIds(clickhouse, parts.settings.clickhouse.lookup_s)
-    return Pipeline(parts.store, parts.directory, catalogues, limits, old_ids)
+    return Pipeline(parts.store, parts.directory, catalogues, limits, old_ids, publisher.wake)
 
 
 def _writer(parts: Parts, *, kafka: bool) -> WriterProcess:

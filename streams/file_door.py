@@ -76,7 +76,6 @@ class FileDoor:
         pipeline: Pipeline,
         sink: Sink,
         clock_ms: Callable[[], int],
-        on_news: Callable[[set[int]], None] = lambda _: None,
         beside: Crew | None = None,
         on_progress: Callable[[], None] = lambda: None,
     ) -> Tally:
@@ -92,7 +91,7 @@ class FileDoor:
 
         self._save()
         settings = self._settings
-        async with Conveyor(pipeline, sink, acknowledge, on_news, beside) as conveyor:
+        async with Conveyor(pipeline, sink, acknowledge, beside) as conveyor:
             for events in self._batches():
                 position = events[-1].position + 1
                 batch = Batch(events, clock_ms(), settings.format, settings.tenant, settings.source, receipt=position)

@@ -47,13 +47,12 @@ class Intake(Service):
         pipeline: Pipeline,
         sink: Sink,
         clock_ms: Callable[[], int],
-        on_news: Callable[[set[int]], None] = lambda _: None,
         beside: Crew | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._clock_ms = clock_ms
-        self._conveyor = Conveyor(pipeline, sink, self._acknowledge, on_news, beside)
+        self._conveyor = Conveyor(pipeline, sink, self._acknowledge, beside)
         self._doors: dict[TopicPartition, Door] = {}
         self._lag_at = 0.0
         self._fed = asyncio.Event()

@@ -7,7 +7,7 @@ order; after `TOGETHER_MAX` rounds without progress one by one, and never droppe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rater.errors import WalletError
 from rater.pipeline.batch import Fault, Rated, Work
@@ -30,12 +30,16 @@ TOGETHER_MAX = 5
 ALONE_MAX = 100
 
 
+#: Told of the shards whose outbox has news, crossings to be published, as soon as they are decided.
+OnNews = Callable[[set[int]], None]
+
+
 class Charger:
     """Sends entries to the wallets until each has its decision; one batch at a time."""
 
     def __init__(
         self, store: WalletStore, sims: Sims, rater: Rater, recall: Recall, past: Catalogues, reviver: Reviver,
-        stepper: Stepper,
+        stepper: Stepper, on_news: OnNews,
     ) -> None:  # fmt: skip
         self._store = store
         self._sims = sims
@@ -45,8 +49,7 @@ class Charger:
         self._stepper = stepper
         self._again = SecondLook(store, sims, rater, recall)
         self._turn = asyncio.Lock()
-        #: Shards whose outbox has news since this was last emptied.
-        self.news: set[int] = set()
+        self._on_news = on_news
 
     async def charge(self, work: Work) -> None:
         """Decide every open event of the batch. May be repeated after a failure: what was decided is found again."""
@@ -144,7 +147,9 @@ class Charger:
         if not events:
             return []
         first, repeats = split_repeats(events)
-        self.news |= await self._store.charge(first, now_ms=now_ms)
+        news = await self._store.charge(first, now_ms=now_ms)
+        if news:
+            self._on_news(news)
         if repeats:
             await self._recall.look_up(repeats)
         stale: list[Rated] = []

@@ -13,7 +13,7 @@ from __future__ import annotations
 from rater.directory import Directory
 from rater.pipeline.batch import Batch, Work
 from rater.pipeline.catalogues import NAME_BYTES, Catalogues
-from rater.pipeline.charge import Charger
+from rater.pipeline.charge import Charger, OnNews
 from rater.pipeline.prepare import Limits, Preparer
 from rater.pipeline.rater import Rater
 from rater.pipeline.recall import OldIds, Recall
@@ -35,6 +35,7 @@ class Pipeline:
         catalogues: Catalogues,
         limits: Limits | None = None,
         old_ids: OldIds | None = None,
+        on_news: OnNews = lambda _: None,
     ) -> None:
         limits = limits or Limits()
         sims = Sims(directory, store, catalogues.current)
@@ -44,7 +45,7 @@ class Pipeline:
         reviver = Reviver(store, directory, rater, catalogues)
         self._preparer = Preparer(sims, rater, numbers, limits)
         stepper = Stepper(store, catalogues.current)
-        self._charger = Charger(store, sims, rater, recall, catalogues, reviver, stepper)
+        self._charger = Charger(store, sims, rater, recall, catalogues, reviver, stepper, on_news)
 
     def begin(self, batch: Batch) -> Work:
         """Decode, and rate what is of known SIMs; changes nothing."""
@@ -68,11 +69,6 @@ class Pipeline:
         """Decide: the one place where money moves."""
         await self._charger.charge(work)
         return work
-
-    def news(self) -> set[int]:
-        """The shards whose outbox has news since this was last asked: crossings to be published."""
-        news, self._charger.news = self._charger.news, set()
-        return news
 
     @staticmethod
     def settle(work: Work) -> Outputs:

@@ -52,8 +52,7 @@ async def feed_files(engine: Engine, files: Sequence[Path], tenant: str = "", so
                 seconds = max(time.perf_counter() - started, 1e-9)
                 progress.update(task, completed=door.read, rate=door.tally.events / seconds)
 
-            wake, clock_ms = engine.publisher.wake, engine.parts.clock_ms
-            fed.tally.add(await door.run(engine.pipeline, engine.sink, clock_ms, wake, engine.crew, advance))
+            fed.tally.add(await door.run(engine.pipeline, engine.sink, engine.parts.clock_ms, engine.crew, advance))
             fed.seconds += time.perf_counter() - started
     await engine.settle_down()
     if not unfinished(settings.data / "files"):

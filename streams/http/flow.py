@@ -205,7 +205,6 @@ class Flow:
             await patiently("redis", partial(pipeline.resolve, work))
             held = await _step(held, self._charge)
             await patiently("redis", partial(pipeline.charge, work))
-            self._engine.publisher.wake(pipeline.news())
             held = await _step(held, self._publish)
             outputs = pipeline.settle(work)
             await patiently("kafka", partial(sink.publish, outputs.messages))

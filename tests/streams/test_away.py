@@ -99,8 +99,8 @@ class Run:
 
     @asynccontextmanager
     async def started(self, bench: Bench, beside: Crew) -> AsyncIterator[asyncio.Task[Tally]]:
-        pipeline = await bench.pipeline()
-        door = self.door.run(pipeline, self.sink, self._clock_ms, self.publisher.wake, beside)
+        pipeline = await bench.pipeline(on_news=self.publisher.wake)
+        door = self.door.run(pipeline, self.sink, self._clock_ms, beside)
         task = asyncio.create_task(door)
         try:
             yield task
