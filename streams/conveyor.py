@@ -34,7 +34,7 @@ UNDER_WAY_MAX = 3
 #: The same where nothing waits at the door: what comes meanwhile makes the next batch larger, not the queue longer.
 AT_REST_MAX = 2
 #: Batches that are delivered and wait to be acknowledged.
-UNACKNOWLEDGED_MAX = 16
+UNACKNOWLEDGED_MAX = 4
 
 
 class Conveyor:

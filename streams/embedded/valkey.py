@@ -11,6 +11,7 @@ does it takes a processor from those who charge, and a file of that size is read
 from __future__ import annotations
 
 import ctypes.util
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +64,9 @@ class Valkey(Child):
 
 
 def allocator() -> dict[str, str]:
-    """jemalloc, as servers of a distribution have it, where this machine does; the wheel's costs a quarter more."""
+    """jemalloc, as servers of a distribution have it, where this machine does; the wheel's costs a quarter more.
+
+    Somebody's own choice (`LD_PRELOAD`) stays.
+    """
     library = ctypes.util.find_library("jemalloc")
-    return {"LD_PRELOAD": library} if library else {}
+    return {"LD_PRELOAD": library} if library and "LD_PRELOAD" not in os.environ else {}

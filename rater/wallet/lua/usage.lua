@@ -204,10 +204,10 @@ local function item_at(batch, i, w, wallet, pool)
   if type(currency) == 'table' then currency = currency[i - batch.first_item + 1] end
   local member = batch.members[m]
   return {identity = batch.ids[i], told = batch.told[i], wallet = wallet, member = member, cause = batch.causes[i],
-    after = upon_after(batch.after[i], batch.members_after[m], member.expected), currency = currency, version = version,
+    after = upon_after(batch.after[i], batch.members_after[m], member.told), currency = currency, version = version,
     refuse = flags % FREE, free = flags % UNCOUNTED >= FREE, uncounted = flags % ALLOWED >= UNCOUNTED,
     allowed = flags % SHARES >= ALLOWED, shares = flags >= SHARES, u = units, n = nanos, sessions = sessions, pool = pool,
-    pool_after = pool and upon_after(batch.pools[w][4][i - batch.first_item + 1], batch.pools[w][3], pool.expected)}
+    pool_after = pool and upon_after(batch.pools[w][4][i - batch.first_item + 1], batch.pools[w][3], pool.told_as_pool)}
 end
 
 local function names_of(key, tag, kind)  -- "{s1}:w:tenant/wallet" -> tenant, "wallet"; of a member "wallet/subscriber"
@@ -222,6 +222,7 @@ local function pool_of(batch, w, wallet_name)  -- it may be a member that has us
   local _, path = names_of(told[1], call.tag, 'b')
   local pool = call.members[told[1]] or read_member(string.sub(path, #wallet_name + 2), batch.pool_states[w])
   call.members[told[1]], pool.expected = pool, string.sub(told[2], MEMBER_BYTES + 1)
+  pool.told_as_pool = pool.expected
   pool.is_it = batch.pool_keys[w] == told[1]  -- else it left, and another took its place
   return pool
 end
@@ -235,6 +236,7 @@ local function charge_in_turn(batch, w, last_item, last_member)
     local _, path = names_of(batch.member_keys[m], call.tag, 'b')
     local member = read_member(string.sub(path, #name + 2), batch.member_states[m])
     member.expected = string.sub(batch.members_before[m], MEMBER_BYTES + 1)
+    member.told = member.expected  -- two chains of changes: a pool that has usage of its own is told of as both
     member.is_other = batch.member_states[m] ~= batch.members_before[m]
     batch.members[m], call.members[batch.member_keys[m]] = member, member
   end
@@ -247,8 +249,11 @@ local function charge_in_turn(batch, w, last_item, last_member)
     else
       replies[#replies + 1], behind = answer_usage(batch, item)
     end
-    item.member.expected = item.after or item.member.expected
-    if pool then pool.expected = item.pool_after or pool.expected end
+    local member = item.member
+    member.told, member.expected = item.after or member.told, item.after or member.expected
+    if pool then
+      pool.told_as_pool, pool.expected = item.pool_after or pool.told_as_pool, item.pool_after or pool.expected
+    end
   end
   return replies
 end

@@ -19,6 +19,7 @@ from rater.errors import PartsError
 from streams.embedded.chdb_client import ChdbClient
 from streams.embedded.child import Child
 from streams.embedded.parts import SOCKET_PATH_BYTES_MAX, EmbeddedParts
+from streams.embedded.valkey import allocator
 
 USER = """
 import sys
@@ -81,6 +82,11 @@ def test_redis_has_the_allocator_of_a_packaged_one_where_the_machine_does(data: 
         pid = open_redis(parts).info("server")["process_id"]
         loaded = Path(f"/proc/{pid}/maps").read_text()
     assert ("libjemalloc" in loaded) == bool(ctypes.util.find_library("jemalloc"))
+
+
+def test_an_allocator_that_somebody_chose_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_PRELOAD", "")
+    assert allocator() == {}
 
 
 async def test_the_async_form_is_the_same(data: Path) -> None:
