@@ -28,10 +28,10 @@ from streams.worker_process import environment, offsets
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 KILLS = 10
-EVENTS = 20_000
+EVENTS = 40_000
 WALLETS = 30
 #: Each wallet pays for two SIMs and runs dry in the middle of the run; SIM 0 of each sends two events of three.
-BALANCE = "0.10"
+BALANCE = "0.25"
 
 
 def settings_of(tmp_path: Path, kafka: KafkaServer, topic: str) -> Settings:
