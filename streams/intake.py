@@ -115,8 +115,7 @@ class Intake(Service):
                 door = self._doors[partition] = Door(f"kafka:{partition.topic}/{partition.partition}")
             events.extend(RawEvent(record.value or b"", door, record.offset, record.headers) for record in records)
             offsets[partition] = records[-1].offset + 1
-        # What a transaction wrote ends with a mark that is no record: its position is behind that, its offset is not.
-        left = [self._consumer.highwater(place) - await self._consumer.position(place) for place in offsets]
+        left = [await self._left(partition) for partition in offsets]
         self._is_at_end = len(events) < intake.batch_events and not any(left)
         if events and self._is_at_end:
             self._consumer.pause(*self._consumer.assignment())
@@ -152,10 +151,17 @@ class Intake(Service):
             return
         self._lag_at = now
         for partition in self.partitions:
-            end = self._consumer.highwater(partition)
-            if end is not None:
-                behind = end - await self._consumer.position(partition)
+            behind = await self._left(partition)
+            if behind is not None:
                 LAG.labels(partition.topic, str(partition.partition)).set(behind)
+
+    async def _left(self, partition: TopicPartition) -> int | None:
+        """How much of a partition is still to be fetched, None before the first fetch.
+
+        By position: what a transaction wrote ends with a mark that is no record.
+        """
+        end: int | None = self._consumer.highwater(partition)
+        return None if end is None else end - await self._consumer.position(partition)
 
     async def on_stop(self) -> None:
         """Leave the group once what is under way is delivered and committed."""

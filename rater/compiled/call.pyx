@@ -32,11 +32,11 @@ cdef class Request:
     cdef Column identity, told, member_of, after, flag, cause, session
     cdef Column pool, whole
     cdef tuple of_wallets, of_members, of_events
-    # Of the wallet that is packed: the state after each event, and its flags.
-    cdef list afters, flags
-    # Of all members: the place of each, its states, its last event that counts, and what that was rated upon.
+    # Of the wallet that is packed: its events, what is told of the state after each, and their flags.
+    cdef list group, afters, flags
+    # Of all members: the place of each, its states, and its last event that counts.
     cdef dict places
-    cdef list befores, befores_after, last, last_upon
+    cdef list befores, befores_after, last
     cdef Py_ssize_t first_member
 
     def __init__(self):
@@ -60,7 +60,7 @@ cdef class Request:
         cdef Py_ssize_t events = 0
         for column in (*self.of_wallets, *self.of_members, *self.of_events, self.pool, self.whole):
             column.begin()
-        self.places, self.befores, self.befores_after, self.last, self.last_upon = {}, [], [], [], []
+        self.places, self.befores, self.befores_after, self.last = {}, [], [], []
         for group in groups:
             self.pack_group(group)
             events += len(group)
@@ -75,7 +75,7 @@ cdef class Request:
         self.put_columns(self.of_members, len(self.befores))
         self.put_columns(self.of_events, events)
         self.put_columns((self.pool,), len(groups))
-        self.places = None
+        self.places = self.group = None
         return whole.taken()
 
     cdef int put_columns(self, tuple columns, Py_ssize_t rows) except -1:
@@ -95,7 +95,7 @@ cdef class Request:
         cdef long long ahead = 0
         wallet = event.wallet
         cdef bytes tail = wallet.tail
-        self.afters, self.flags, self.first_member = [], [], len(self.befores)
+        self.group, self.afters, self.flags, self.first_member = group, [], [], len(self.befores)
         for place in range(len(group)):
             event = group[place]
             is_pooled = is_pooled or event.pool is not None
@@ -157,8 +157,8 @@ cdef class Request:
             after_it, flag, is_plain = EMPTY, UNCOUNTED, False
         if after_it:
             if self.last[at] >= 0:
-                self.afters[self.last[at]] = splice_of(self.last_upon[at], upon)
-            self.befores_after[at], self.last[at], self.last_upon[at] = after_it, len(self.afters), upon
+                self.afters[self.last[at]] = splice_of((<Debit> self.group[self.last[at]]).before, upon)
+            self.befores_after[at], self.last[at] = after_it, len(self.afters)
             self.afters.append(LAST)
         else:
             self.afters.append(EMPTY)
@@ -183,7 +183,6 @@ cdef class Request:
             self.befores.append(event.before)
             self.befores_after.append(EMPTY)
             self.last.append(-1)
-            self.last_upon.append(EMPTY)
         elif found < self.first_member:
             raise ValueError(f"{event.cause}: one member of two wallets")
         return found
@@ -251,7 +250,7 @@ cdef class Request:
         cdef Debit event
         cdef bint follows = True, shares = False
         cdef Py_ssize_t place, last = -1
-        cdef bytes before = None, upon = None, after = EMPTY
+        cdef bytes before = None, after = EMPTY
         cdef list afters = []
         pool = None
         for event in group:
@@ -266,8 +265,7 @@ cdef class Request:
                 self.flags[place] |= UNCOUNTED
             elif event.pool_after:
                 if last >= 0:
-                    afters[last] = splice_of(upon, after)
-                upon = after or before
+                    afters[last] = splice_of((<Debit> group[last]).pool_before, after)
                 after, last, shares = event.pool_after, place, event.shares
                 afters[place] = LAST
                 self.flags[place] |= SHARES * shares

@@ -9,3 +9,4 @@ cdef class Column(Text):
     cdef int put_bytes(self, bytes text) except -1
     cdef int put_str(self, str text) except -1
     cdef int put_rows(self, Py_ssize_t rows) except -1
+    cdef int put_size(self, Py_ssize_t size, unsigned char fixed, Py_ssize_t fixed_max, unsigned char sort) except -1

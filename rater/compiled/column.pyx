@@ -47,11 +47,7 @@ cdef class Column(Text):
 
     cdef int put_length(self, Py_ssize_t size) except -1:
         """Of a text that follows, in the old notation."""
-        if size < 0x20:
-            return self.put_byte(0xA0 | size)
-        if size <= 0xFFFF:
-            return self.put_big_endian(0xDA, size, 2)
-        return self.put_big_endian(0xDB, size, 4)
+        return self.put_size(size, 0xA0, 0x20, 0xDA)
 
     cdef int put_bytes(self, bytes text) except -1:
         self.put_length(PyBytes_GET_SIZE(text))
@@ -62,8 +58,12 @@ cdef class Column(Text):
         return self.put_bytes(text.encode())
 
     cdef int put_rows(self, Py_ssize_t rows) except -1:
-        if rows < 0x10:
-            return self.put_byte(0x90 | rows)
-        if rows <= 0xFFFF:
-            return self.put_big_endian(0xDC, rows, 2)
-        return self.put_big_endian(0xDD, rows, 4)
+        return self.put_size(rows, 0x90, 0x10, 0xDC)
+
+    cdef int put_size(self, Py_ssize_t size, unsigned char fixed, Py_ssize_t fixed_max, unsigned char sort) except -1:
+        """In the byte of the sort itself, in two bytes behind it, or in four behind the next sort."""
+        if size < fixed_max:
+            return self.put_byte(<unsigned char> (fixed | size))
+        if size <= 0xFFFF:
+            return self.put_big_endian(sort, size, 2)
+        return self.put_big_endian(sort + 1, size, 4)

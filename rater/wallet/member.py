@@ -65,7 +65,6 @@ class Member(Generic[Event]):
         "is_held",
         "key",
         "last",
-        "last_upon",
         "mark",
         "pending",
         "place",
@@ -83,12 +82,10 @@ class Member(Generic[Event]):
         self.pending: deque[Event] | tuple[()] = ()
         #: Counters of sessions by key; they live elsewhere, as long as the verdict memory.
         self.sessions: dict[str, int] = {}
-        #: For `pack_charge`: the call the member is in, its place there, its last event that counts, and what that was
-        #: rated upon.
+        #: For `pack_charge`: the call the member is in, its place there, and its last event that counts.
         self.mark: object = None
         self.place = 0
         self.last = -1
-        self.last_upon = b""
         #: Its subscription after `steps` steps, where it has one (rater/pipeline/sims.py looks it up).
         self.subscription: Any = None
         self.learn(state)

@@ -61,7 +61,7 @@ def _pack_group(
     """One wallet's events; answers whether they may be charged at once, and what they cost together."""
     keys, befores, afters = members
     identities, told, member_of, after, flags, causes, sessions = events
-    is_plain, ahead, tail = True, 0, group[0].wallet.tail
+    is_plain, ahead, tail, start = True, 0, group[0].wallet.tail, len(after)
     for place, event in enumerate(group):
         member = event.member
         if member.mark is not call:
@@ -79,8 +79,9 @@ def _pack_group(
             after_it, flag, is_plain = b"", _UNCOUNTED, False
         if after_it:
             if member.last >= 0:
-                after[member.last] = splice_of(member.last_upon, upon)
-            afters[member.place], member.last, member.last_upon = after_it, len(after), upon
+                last = group[member.last - start]
+                after[member.last] = splice_of(last.before, last.after)
+            afters[member.place], member.last = after_it, len(after)
             after.append(1)
         else:
             after.append(b"")
@@ -123,7 +124,7 @@ def _pack_pool(group: list[Debit], flags: list[int]) -> tuple[tuple[bytes, bytes
     """
     pool = next(event.pool for event in group if event.pool is not None)
     before = next(event.pool_before for event in group if event.pool is not None)
-    after, upon, last, follows, shares = b"", before, -1, True, False
+    after, last, follows, shares = b"", -1, True, False
     afters: list[Any] = []
     for place, event in enumerate(group):
         afters.append(b"")
@@ -132,8 +133,7 @@ def _pack_pool(group: list[Debit], flags: list[int]) -> tuple[tuple[bytes, bytes
             flags[place - len(group)] |= _UNCOUNTED
         elif event.pool_after:
             if last >= 0:
-                afters[last] = splice_of(upon, after)
-                upon = after
+                afters[last] = splice_of(group[last].pool_before, after)
             after, last, shares = event.pool_after, place, event.shares
             afters[place] = 1
             flags[place - len(group)] |= _SHARES * shares

@@ -203,11 +203,15 @@ local function item_at(batch, i, w, wallet, pool)
   local currency = batch.currencies[w]
   if type(currency) == 'table' then currency = currency[i - batch.first_item + 1] end
   local member = batch.members[m]
+  -- Two chains of changes, each moved here alone: a pool that has usage of its own is told of as both.
+  local after = upon_after(batch.after[i], batch.members_after[m], member.told)
+  member.told = after or member.told
+  local pool_after = pool and upon_after(batch.pools[w][4][i - batch.first_item + 1], batch.pools[w][3], pool.told_as_pool)
+  if pool_after then pool.told_as_pool = pool_after end
   return {identity = batch.ids[i], told = batch.told[i], wallet = wallet, member = member, cause = batch.causes[i],
-    after = upon_after(batch.after[i], batch.members_after[m], member.told), currency = currency, version = version,
+    after = after, pool_after = pool_after, currency = currency, version = version,
     refuse = flags % FREE, free = flags % UNCOUNTED >= FREE, uncounted = flags % ALLOWED >= UNCOUNTED,
-    allowed = flags % SHARES >= ALLOWED, shares = flags >= SHARES, u = units, n = nanos, sessions = sessions, pool = pool,
-    pool_after = pool and upon_after(batch.pools[w][4][i - batch.first_item + 1], batch.pools[w][3], pool.told_as_pool)}
+    allowed = flags % SHARES >= ALLOWED, shares = flags >= SHARES, u = units, n = nanos, sessions = sessions, pool = pool}
 end
 
 local function names_of(key, tag, kind)  -- "{s1}:w:tenant/wallet" -> tenant, "wallet"; of a member "wallet/subscriber"
@@ -236,7 +240,7 @@ local function charge_in_turn(batch, w, last_item, last_member)
     local _, path = names_of(batch.member_keys[m], call.tag, 'b')
     local member = read_member(string.sub(path, #name + 2), batch.member_states[m])
     member.expected = string.sub(batch.members_before[m], MEMBER_BYTES + 1)
-    member.told = member.expected  -- two chains of changes: a pool that has usage of its own is told of as both
+    member.told = member.expected
     member.is_other = batch.member_states[m] ~= batch.members_before[m]
     batch.members[m], call.members[batch.member_keys[m]] = member, member
   end
@@ -249,11 +253,8 @@ local function charge_in_turn(batch, w, last_item, last_member)
     else
       replies[#replies + 1], behind = answer_usage(batch, item)
     end
-    local member = item.member
-    member.told, member.expected = item.after or member.told, item.after or member.expected
-    if pool then
-      pool.told_as_pool, pool.expected = item.pool_after or pool.told_as_pool, item.pool_after or pool.expected
-    end
+    item.member.expected = item.after or item.member.expected
+    if pool then pool.expected = item.pool_after or pool.expected end
   end
   return replies
 end
