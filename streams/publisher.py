@@ -53,6 +53,8 @@ class Publisher:
         self._news: set[int] = set()
         self._look_everywhere = True
         self._leased: set[int] = set()
+        #: What is delivered and still to be deleted, by shard.
+        self._done: dict[int, list[bytes]] = {}
         self._lease_until = 0.0
 
     @property
@@ -125,36 +127,42 @@ class Publisher:
             waiting = await self._outbox.waiting()
             OUTBOX_DEPTH.set(sum(waiting.values()))
             news |= self._leased & waiting.keys()
-        shards = sorted(news)
-        # Shards do not wait for each other's deliveries; all have ended before a failure is raised and leases go.
-        ended = await asyncio.gather(*map(self._publish_shard, shards), return_exceptions=True)
-        for outcome in ended:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return any(ended) or not looks_everywhere
+        has_published = bool(news) and await self._publish(sorted(news))
+        if self._done and not self._news:
+            await self._forget()
+        return has_published or not looks_everywhere
 
-    async def _publish_shard(self, shard: int) -> bool:
-        entries = await self._outbox.read(shard, PAGE_ENTRIES)
-        is_full = len(entries) == PAGE_ENTRIES
-        if entries:
-            messages: dict[str, list[tuple[bytes, bytes]]] = defaultdict(list)
-            for entry in entries:
+    async def _publish(self, shards: Sequence[int]) -> bool:
+        """The next page of each shard: one round trip, and one delivery for all."""
+        pages = await self._outbox.read(shards, PAGE_ENTRIES, self._done)
+        self._done = {}
+        messages: dict[str, list[tuple[bytes, bytes]]] = defaultdict(list)
+        for page in pages.values():
+            for entry in page.entries:
                 event = entry.event
                 if not isinstance(event, Onward):
                     key = f"{event.tenant}/{event.wallet}".encode()
                     messages[_TOPICS[type(event)]].append((key, _encode(event)))
+        if messages:
             await patiently("kafka", partial(self._sink.publish, messages))
-            entries = await self._forward(entries)
-            await self._outbox.delete(shard, [entry.id for entry in entries])
-            for entry in entries:
+        for shard, page in pages.items():
+            done = await self._forward(page.entries)
+            self._done[shard] = [entry.id for entry in done]
+            for entry in done:
                 if isinstance(entry.event, LifecycleEvent):
                     LIFECYCLE_METRIC.labels(entry.event.type, entry.event.reason).inc()
-        more = False
-        if not entries or any(_is_of_a_wallet(entry.event) for entry in entries):
-            more = await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
-        if more or (is_full and entries):
-            self._news.add(shard)
-        return bool(entries) or more
+            is_full = len(page.entries) == PAGE_ENTRIES
+            if (is_full and done) or (page.has_followers and await self._fan_out(shard)):
+                self._news.add(shard)
+        return any(self._done[shard] or page.has_followers for shard, page in pages.items())
+
+    async def _fan_out(self, shard: int) -> bool:
+        return await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
+
+    async def _forget(self) -> None:
+        """Delete what is delivered; while there are news, it rides with reading them."""
+        await self._outbox.delete(self._done)
+        self._done = {}
 
     async def _forward(self, entries: Sequence[OutboxItem]) -> list[OutboxItem]:
         """Carry out the second legs of transfers; answers the entries that are done with."""
@@ -176,11 +184,7 @@ class Publisher:
 
     async def _let_go(self) -> None:
         with contextlib.suppress(Exception):
+            await self._forget()
             for shard in self._leased:
                 await self._outbox.release(shard)
         self._leased = set()
-
-
-def _is_of_a_wallet(event: LifecycleEvent | WalletEntry | Notice | Onward) -> bool:
-    """Whether a wallet crossed, so that its members may have to follow."""
-    return isinstance(event, LifecycleEvent | WalletEntry) and not event.subscriber

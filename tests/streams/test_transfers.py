@@ -136,11 +136,12 @@ async def test_money_that_has_arrived_is_not_in_transit_though_the_publisher_die
     await send(wallets)
     ((shard, _),) = [
         (shard, item)
-        for shard in range(SHARDS)
-        for item in await wallets.outbox.read(shard, 10)
+        for shard, page in (await wallets.outbox.read(range(SHARDS), 10)).items()
+        for item in page.entries
         if isinstance(item.event, Onward)
     ]
-    (onward,) = [item.event for item in await wallets.outbox.read(shard, 10) if isinstance(item.event, Onward)]
+    page = (await wallets.outbox.read([shard], 10))[shard]
+    (onward,) = [item.event for item in page.entries if isinstance(item.event, Onward)]
     await forward(wallets.store, onward, now_ms=NOW_MS)
     assert await wallets.outbox.in_transit() == {}
 

@@ -161,7 +161,8 @@ class Inventory:
 
     async def events(self) -> list[Event]:
         outbox = Outbox(self.redis, self.store)
-        return [item.event for shard in range(self.store.shards) for item in await outbox.read(shard, 100_000)]
+        pages = await outbox.read(range(self.store.shards), 100_000)
+        return [item.event for page in pages.values() for item in page.entries]
 
     async def said(self, kind: str) -> list[Notice]:
         """Notices of a kind."""

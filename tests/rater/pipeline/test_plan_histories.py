@@ -117,8 +117,8 @@ async def check(played: History, opened_nanos: int) -> None:
     bench, outbox = played.bench, Outbox(played.bench.redis, played.bench.store)
     journal = [
         item.event
-        for shard in range(bench.store.shards)
-        for item in await outbox.read(shard, 10_000)
+        for page in (await outbox.read(range(bench.store.shards), 10_000)).values()
+        for item in page.entries
         if isinstance(item.event, WalletEntry)
     ]
     fees = [entry for entry in journal if entry.kind == "plan"]

@@ -177,9 +177,9 @@ class Wallets:
         """What came to the outboxes since the last look, shard by shard."""
         news = []
         for shard in range(self.store.shards):
-            while items := await self.outbox.read(shard, 1000):
+            while items := (await self.outbox.read([shard], 1000))[shard].entries:
                 news += [item.event for item in items]
-                await self.outbox.delete(shard, [item.id for item in items])
+                await self.outbox.delete({shard: [item.id for item in items]})
         return news
 
     async def crossings(self) -> list[tuple[str, str]]:

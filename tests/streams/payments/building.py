@@ -106,14 +106,14 @@ class Shop:
         """Type and changed money of each notice since the last look; transfers are carried on."""
         found = []
         for shard in range(self.store.shards):
-            while items := await self.outbox.read(shard, 100):
+            while items := (await self.outbox.read([shard], 100))[shard].entries:
                 for item in items:
                     if isinstance(item.event, Onward):
                         await self.outbox.forward(item.event, now_ms=self.now_ms)
                     if isinstance(item.event, Notice):
                         self.notices.append(item.event)
                         found.append((item.event.type, item.event.data.get("changed_by", "")))
-                await self.outbox.delete(shard, [item.id for item in items])
+                await self.outbox.delete({shard: [item.id for item in items]})
         return found
 
     async def saved(self, method: str = "pm_ok", name: str = "card", wallet: str = "w") -> None:
