@@ -13,21 +13,23 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
-PARTS: Final = ("blake2b", "call", "charged", "column", "event", "lane", "price", "scan", "sift", "text")
+PARTS: Final = (
+    "blake2b", "call", "charged", "column", "event", "fields", "lane", "price", "recent", "scan", "sift", "text",
+)  # fmt: skip
 
 #: Whether the compiled parts are at work.
 IS_ON: Final = os.environ.get("INTERPRETED_RATER", "0") in ("", "0") and all(
     find_spec(f"{__name__}.{part}") for part in PARTS
 )
 
-#: The functions that a compiled one stands in for, by name.
+#: What a compiled one stands in for, by name.
 INTERPRETED: Final[dict[str, Callable[..., Any]]] = {}
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def twin(part: str) -> Callable[[Function], Function]:
-    """Let the function of the same name in a compiled part stand in for this one, where it can."""
+    """Let the function or class of the same name in a compiled part stand in for this one, where it can."""
 
     def chosen(function: Function) -> Function:
         INTERPRETED[function.__name__] = function

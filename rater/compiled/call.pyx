@@ -5,6 +5,7 @@ from libc.string cimport memcpy
 
 from rater.compiled.column cimport Column
 from rater.compiled.event cimport Debit, Rated
+from rater.compiled.fields cimport MemberFields, WalletFields
 
 import struct
 
@@ -34,9 +35,9 @@ cdef class Request:
     cdef tuple of_wallets, of_members, of_events
     # Of the wallet that is packed: its events, what is told of the state after each, and their flags.
     cdef list group, afters, flags
-    # Of all members: the place of each, its states, and its last event that counts.
-    cdef dict places
-    cdef list befores, befores_after, last
+    # Of all members: the states of each. What marks those that are in it.
+    cdef list befores, befores_after
+    cdef object call
     cdef Py_ssize_t first_member
 
     def __init__(self):
@@ -60,7 +61,7 @@ cdef class Request:
         cdef Py_ssize_t events = 0
         for column in (*self.of_wallets, *self.of_members, *self.of_events, self.pool, self.whole):
             column.begin()
-        self.places, self.befores, self.befores_after, self.last = {}, [], [], []
+        self.call, self.befores, self.befores_after = object(), [], []
         for group in groups:
             self.pack_group(group)
             events += len(group)
@@ -75,7 +76,7 @@ cdef class Request:
         self.put_columns(self.of_members, len(self.befores))
         self.put_columns(self.of_events, events)
         self.put_columns((self.pool,), len(groups))
-        self.places = self.group = None
+        self.group = None
         return whole.taken()
 
     cdef int put_columns(self, tuple columns, Py_ssize_t rows) except -1:
@@ -93,7 +94,7 @@ cdef class Request:
         cdef Py_ssize_t place
         cdef bint is_plain = True, is_pooled = False
         cdef long long ahead = 0
-        wallet = event.wallet
+        cdef WalletFields wallet = event.wallet
         cdef bytes tail = wallet.tail
         self.group, self.afters, self.flags, self.first_member = group, [], [], len(self.befores)
         for place in range(len(group)):
@@ -144,8 +145,8 @@ cdef class Request:
         cdef int flag = 0
         cdef bint is_plain = True, is_refused = bool(event.refuse), by_counters
         cdef bytes upon, after_it = event.after
-        member = event.member
-        cdef Py_ssize_t at = self.place_of(event)
+        cdef MemberFields member = event.member
+        cdef Py_ssize_t at = self.place_of(event, member)
         # What is refused may be so because of the counters; if it is not, it does not matter what it was rated upon.
         by_counters = (is_refused or len(<tuple?> event.counters) > 0) and event.pool is not member
         upon = self.befores_after[at] or self.befores[at]
@@ -156,9 +157,9 @@ cdef class Request:
             # before a step that those beside it know of.
             after_it, flag, is_plain = EMPTY, UNCOUNTED, False
         if after_it:
-            if self.last[at] >= 0:
-                self.afters[self.last[at]] = splice_of((<Debit> self.group[self.last[at]]).before, upon)
-            self.befores_after[at], self.last[at] = after_it, len(self.afters)
+            if member.last >= 0:
+                self.afters[member.last] = splice_of((<Debit> self.group[member.last]).before, upon)
+            self.befores_after[at], member.last = after_it, len(self.afters)
             self.afters.append(LAST)
         else:
             self.afters.append(EMPTY)
@@ -172,20 +173,18 @@ cdef class Request:
             is_plain = False
         flag = flag or UNCOUNTED * event.uncounted
         self.flags.append(flag + event.refuse + FREE * event.free + ALLOWED * event.allowed)
-        return is_plain and event.version == <long long> member.version
+        return is_plain and event.version == member.version
 
-    cdef Py_ssize_t place_of(self, Debit event) except -1:
+    cdef Py_ssize_t place_of(self, Debit event, MemberFields member) except -1:
         """The place of its member, which is in one wallet."""
-        found = self.places.get(event.member)
-        if found is None:
-            self.places[event.member] = found = len(self.befores)
-            self.key.put_bytes(event.member.key)
+        if member.mark is not self.call:
+            member.mark, member.place, member.last = self.call, len(self.befores), -1
+            self.key.put_bytes(member.key)
             self.befores.append(event.before)
             self.befores_after.append(EMPTY)
-            self.last.append(-1)
-        elif found < self.first_member:
+        elif member.place < self.first_member:
             raise ValueError(f"{event.cause}: one member of two wallets")
-        return found
+        return member.place
 
     cdef int put_sessions(self, Debit event) except -1:
         column = self.session

@@ -6,7 +6,7 @@ What is late, or an allowance paid for, is written there.
 from cpython.bytes cimport PyBytes_AS_STRING
 
 from rater.compiled.event cimport Piece, Rated
-from rater.compiled.lane cimport KnownPayer
+from rater.compiled.fields cimport Head, PayerFields, RawEvent
 from rater.compiled.price cimport PricedBy
 from rater.compiled.text cimport Text
 
@@ -22,6 +22,8 @@ def settle_charged(list items, Py_ssize_t place, list messages, dict charged):
     """See the module."""
     cdef Py_ssize_t at
     cdef Rated event
+    cdef Head head
+    cdef bint is_late
     for at in range(place, len(items)):
         if type(items[at]) is not Rated:
             return at
@@ -43,19 +45,20 @@ def settle_charged(list items, Py_ssize_t place, list messages, dict charged):
     return len(items)
 
 
-cdef bytes record(Rated event, object head):
+cdef bytes record(Rated event, Head head):
     """The record of usage that is not late."""
-    cdef KnownPayer payer = event.payer.compiled
+    cdef PayerFields payer = event.payer
     cdef PricedBy offer = event.offer.compiled
+    cdef RawEvent raw = event.raw
     cdef long long n = head.n, balance = head.balance_nanos
-    if payer is None:
-        payer = event.payer.compiled = KnownPayer(event.payer)
+    if payer.offers is None:
+        payer.take()
     if offer is None:
         offer = event.offer.compiled = PricedBy(event.offer)
-    raw, door, text = event.raw, event.raw.door, TEXT
+    text = TEXT
     balance -= event.ahead_nanos
     text.begin()
-    text.add_bytes(payer.text)
+    text.add_bytes(payer.begun)
     add_identity(text, event, raw)
     text.add_bytes(offer.text)
     text.add_number(head.epoch, c",")
@@ -70,7 +73,7 @@ cdef bytes record(Rated event, object head):
     add_field(text, b'"end_ms":', 9, event.end_ms)
     add_field(text, b'"rated_ms":', 11, head.decided_ms)
     text.add(b'"door":', 7)
-    text.add_str(door.text)
+    text.add_str(raw.door.text)
     text.add(b',"position":', 12)
     text.add_number(raw.position, c",")
     text.add(b'"fingerprint":"', 15)
@@ -81,7 +84,7 @@ cdef bytes record(Rated event, object head):
     return text.taken()
 
 
-cdef int add_identity(Text text, Rated event, object raw) except -1:
+cdef int add_identity(Text text, Rated event, RawEvent raw) except -1:
     cdef const char* value
     if event.id.size:
         value = PyBytes_AS_STRING(<bytes> raw.value)
@@ -95,7 +98,7 @@ cdef int add_identity(Text text, Rated event, object raw) except -1:
     return 0
 
 
-cdef int add_rare(Text text, Rated event, object raw) except -1:
+cdef int add_rare(Text text, Rated event, RawEvent raw) except -1:
     cdef const char* value
     if not event.id.size:
         body = event.body

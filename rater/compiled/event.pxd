@@ -1,3 +1,6 @@
+from rater.compiled.fields cimport Head, MemberFields, OfferFields, PayerFields, RawEvent, WalletFields
+
+
 ctypedef struct Piece:
     int at, size  # of the raw event; size 0: not given
 
@@ -6,8 +9,11 @@ cdef class Debit:
     """See rater.wallet.debit.Debit: the same attributes and methods."""
 
     cdef:
-        public object wallet, member, identity, marks, currency, before, after, counters, sessions, refuse, cover
-        public object pool, pool_before, pool_after, head, answer
+        public WalletFields wallet
+        public MemberFields member, pool
+        public Head head
+        public bytes identity, marks, before, after, cover, pool_before, pool_after
+        public object currency, counters, sessions, refuse, answer
         public long long amount_nanos, version, place, ahead_nanos
         public bint free, uncounted, allowed, shares
         object _cause
@@ -17,7 +23,10 @@ cdef class Rated(Debit):
     """See rater.pipeline.batch.Rated."""
 
     cdef:
-        public object raw, shape, payer, offer, billed, charge, given, old_fingerprint, fault
+        public RawEvent raw
+        public PayerFields payer
+        public OfferFields offer
+        public object shape, billed, charge, given, old_fingerprint, fault
         public long long start_ms, end_ms, quantity, until_ms, order
         public bint is_repeat, is_due, counts
         # Decoded when it is asked for, where the event was scanned.
@@ -26,3 +35,4 @@ cdef class Rated(Debit):
         Piece source, id, session_id, called_number
 
     cdef bint open(self)
+    cdef int left(self) except -1

@@ -103,9 +103,13 @@ cdef class Rated(Debit):
         return min(self.until_ms - 1, self.payer.ends_ms - 1, now_ms)
 
     def leave(self):
-        self.member.settle(self)
+        self.left()
+
+    cdef int left(self) except -1:
+        self.member.settle_event(self)
         if self.pool is not None:
-            self.pool.settle(self)
+            self.pool.settle_event(self)
+        return 0
 
     cdef bint open(self):
         if self.head is not None or self.old_fingerprint is not None or self.fault is not None:

@@ -10,7 +10,9 @@ from libc.string cimport memcmp, memcpy
 
 from rater.compiled.blake2b cimport blake2b16
 from rater.compiled.event cimport Piece, Rated
+from rater.compiled.fields cimport OfferFields, PayerFields, RawEvent, SimFields
 from rater.compiled.price cimport Priced, PricedBy, advance, line_of
+from rater.compiled.recent cimport Recent
 from rater.compiled.scan cimport (
     CALLED_NUMBER, COUNTRY, DESTINATION_COUNTRY, DIRECTION, DURATION_MS, END_TIME, FIELDS, ICCID, ID, KIND, MCC,
     MESSAGE_COUNT, MNC, SERVICE, SESSION_ID, SOURCE, START_TIME, TENANT, UNREAD, VOLUME_BYTES, Span, letters, number,
@@ -35,34 +37,24 @@ cdef enum:
     MARKS = 24
 
 
-cdef class KnownPayer:
-    """See lane.pxd."""
-
-    def __init__(self, payer):
-        self.live, self.member, self.wallet, self.book = payer.live, payer.member, payer.wallet, payer.book
-        self.currency, self.offers, self.version = payer.currency, payer.book.last, payer.version
-        self.low_ms, self.high_ms, self.is_planned = payer.low_ms, payer.high_ms, payer.is_planned
-        self.text = payer.text.encode()
-        self.subscriber = f",{len(payer.subscriber.id)},{payer.subscriber.id}".encode()
-
-
 cdef class QuickLane:
     """See the module."""
 
-    cdef object _sim, _shape, _number_class, _rater, _price, _queue, _door, _saw
+    cdef object _shape, _number_class, _rater, _price, _order, _door
     cdef bytes _catalogue_key, _door_digest
-    cdef dict _shapes
+    cdef dict _sims, _shapes
+    cdef Recent _recent
     cdef Text _text
 
     def __init__(self, sims, shapes, numbers, rater):
-        self._sim, self._shape, self._number_class = sims.get, shapes.get, numbers.of
-        self._rater, self._saw, self._catalogue_key = rater, rater.recent.saw, rater.catalogue_key
+        self._sims, self._shape, self._number_class = sims.by_key, shapes.get, numbers.of
+        self._rater, self._recent, self._catalogue_key = rater, rater.recent, rater.catalogue_key
         assert len(self._catalogue_key) == 4
-        self._price, self._queue = rater.price, rater.queue
+        self._price, self._order = rater.price, rater.order
         self._shapes = {}
         self._text = Text()
 
-    def rate(self, raw, long long oldest_ms, long long newest_ms, long long now_ms):
+    def rate(self, RawEvent raw not None, long long oldest_ms, long long newest_ms, long long now_ms):
         """The event rated, or why it cannot be; None for one that has to go the long way."""
         value = raw.value
         cdef Rated rated
@@ -79,7 +71,7 @@ cdef class QuickLane:
             return None
         if rated.end_ms < oldest_ms or rated.start_ms > newest_ms or not has_its_quantity(rated, fields):
             return None
-        sim = self.sim_of(fields)
+        cdef SimFields sim = self.sim_of(fields)
         if sim is None:
             return None
         rated.shape = self.shape_of(fields)
@@ -89,17 +81,17 @@ cdef class QuickLane:
         take_pieces(rated, fields, PyBytes_AS_STRING(value))
         return self.rated_for(rated, sim, fields, now_ms)
 
-    cdef object rated_for(self, Rated rated, object sim, Span* fields, long long now_ms):
+    cdef object rated_for(self, Rated rated, SimFields sim, Span* fields, long long now_ms):
         """As `Rater.rate`."""
         found = self.payer_of(sim, rated)
         if type(found) is tuple:
             return Faulted(rated.raw, rated.usage, Fault.of_usage(rated.body, *found))
-        cdef KnownPayer known = found
+        cdef PayerFields known = found
         rated.wallet, rated.member = known.wallet, known.member
         rated.currency, rated.version = known.currency, known.version
         cdef PricedBy by = self.offer_of(known, rated)
         self.digest(rated, known, fields)
-        rated.is_repeat = self._saw(rated.identity)
+        rated.is_repeat = self._recent.has_seen(rated.identity)
         cdef Priced priced
         fault = None
         if known.is_planned or not line_of(rated, by, &priced):
@@ -109,29 +101,35 @@ cdef class QuickLane:
         if fault is not None:
             return Faulted(rated.raw, rated.usage, fault)
         if rated.counts:
-            self._queue(rated)
+            self.queue(rated)
         return rated
 
-    cdef object payer_of(self, object sim, Rated rated):
-        """What is known of who pays, or why nobody does; the event gets its payer."""
-        cdef KnownPayer known
-        payer = sim.payer
-        if payer is not None:
-            known = payer.compiled
-            if known is not None and known.low_ms <= rated.start_ms < known.high_ms:
-                if known.live is known.member.subscription:
-                    rated.payer = payer
-                    return known
-        payer = self._rater.payer(sim, rated.start_ms)
-        if type(payer) is tuple:
-            return payer
+    cdef object payer_of(self, SimFields sim, Rated rated):
+        """Who pays, or why nobody does; the event gets its payer."""
+        cdef PayerFields payer = sim.payer
+        if payer is None or not payer.low_ms <= rated.start_ms < payer.high_ms or (
+            payer.live is not payer.member.subscription
+        ):  # fmt: skip
+            found = self._rater.payer(sim, rated.start_ms)
+            if type(found) is tuple:
+                return found
+            payer = found
+        if payer.offers is None:
+            payer.take()
         rated.payer = payer
-        known = payer.compiled = KnownPayer(payer)
-        return known
+        return payer
 
-    cdef PricedBy offer_of(self, KnownPayer known, Rated rated):
+    cdef int queue(self, Rated rated) except -1:
+        """As `Rater.queue`."""
+        rated.order = next(self._order)
+        rated.member.queue_event(rated)
+        if rated.pool_after and rated.pool is not None and rated.pool is not rated.member:
+            rated.pool.queue_event(rated)
+        return 0
+
+    cdef PricedBy offer_of(self, PayerFields known, Rated rated):
         cdef PricedBy by
-        offer = known.offers.get(rated.shape)
+        cdef OfferFields offer = known.offers.get(rated.shape)
         if offer is not None:
             by = offer.compiled
             if by is not None and by.low_ms <= rated.start_ms and rated.until_ms <= by.high_ms:
@@ -141,13 +139,13 @@ cdef class QuickLane:
         by = offer.compiled = PricedBy(offer)
         return by
 
-    cdef object sim_of(self, Span* fields):
+    cdef SimFields sim_of(self, Span* fields):
         text = self._text
         text.begin()
         text.add_span(fields[TENANT])
         text.add(b"\0iccid\0", 7)
         text.add_span(fields[ICCID])
-        return self._sim(text.taken())
+        return self._sims.get(text.taken())
 
     cdef object shape_of(self, Span* fields):
         """The shape, None for one that was not met yet."""
@@ -180,10 +178,10 @@ cdef class QuickLane:
                 self._shapes[key] = shape
         return shape
 
-    cdef void digest(self, Rated rated, KnownPayer known, Span* fields):
+    cdef void digest(self, Rated rated, PayerFields known, Span* fields):
         """Identity and marks, as rater.identity has them."""
         cdef char[16] identity
-        text, raw = self._text, rated.raw
+        text = self._text
         text.begin()
         text.add_number(letters(fields[TENANT]), c":")
         text.add_number(letters(fields[SOURCE]), c":")
@@ -197,12 +195,12 @@ cdef class QuickLane:
         text.add_number(rated.start_ms, c",")
         text.add_number(rated.end_ms, c",")
         text.add_given(fields[CALLED_NUMBER])
-        text.add_bytes(known.subscriber)
+        text.add_bytes(known.named)
         text.add_str(rated.shape.text)
         text.add_given(fields[SESSION_ID])
-        rated.marks = self.marks(xxh3_64_digest(text.taken()), raw)
+        rated.marks = self.marks(xxh3_64_digest(text.taken()), rated.raw)
 
-    cdef bytes marks(self, bytes content, object raw):
+    cdef bytes marks(self, bytes content, RawEvent raw):
         """Fingerprint, delivery token and catalogue."""
         door = raw.door
         if door is not self._door:

@@ -9,8 +9,7 @@ from cpython.object cimport PyObject
 from libc.string cimport memcpy
 
 from rater.compiled.event cimport Rated
-
-from types import SimpleNamespace
+from rater.compiled.fields cimport MemberFields
 
 from rater.compiled import INTERPRETED
 from rater.money import AMOUNT_MAX_NANOS
@@ -128,7 +127,7 @@ cdef bint terms_of(Rated rated, PricedBy by, Priced* priced) except -1:
 cdef int advance(Rated rated, PricedBy by, Priced* priced, long long now_ms) except -1:
     """Take the price over, and count the event."""
     cdef int place, keys = <int> len(by.keys)
-    member = rated.member
+    cdef MemberFields member = rated.member
     rated.before, rated.free, rated.billed = member.state, by.is_free, priced.billed
     rated.amount_nanos = priced.amount_nanos
     if not keys:
@@ -204,7 +203,8 @@ def priced(offer, long long quantity, counters):
     cdef Rated rated = Rated.__new__(Rated)
     cdef Priced found
     cdef int keys = <int> len(by.keys)
-    rated.quantity, rated.member = quantity, SimpleNamespace(counters=counters)
+    rated.quantity, rated.member = quantity, MemberFields()
+    rated.member.counters = counters
     if not line_of(rated, by, &found):
         return None
     if not keys:

@@ -1,6 +1,7 @@
 """What the stages ask of all events of a batch at once, compiled: as rater/pipeline/sift.py."""
 
 from rater.compiled.event cimport Debit, Rated
+from rater.compiled.fields cimport Head, WalletFields
 
 
 def open_of(items):
@@ -52,7 +53,7 @@ def let_go_charged(events):
         if event.head is None:
             others.append(event)
         elif event.counts:
-            event.leave()
+            event.left()
     return others
 
 
@@ -68,6 +69,7 @@ def by_wallet(events):
     cdef Debit event
     cdef dict shards = {}
     cdef dict groups
+    cdef WalletFields wallet
     for event in events:
         wallet = event.wallet
         groups = shards.get(wallet.shard)
@@ -81,7 +83,7 @@ def by_wallet(events):
     return shards
 
 
-def put_head(list group, head):
+def put_head(list group, Head head):
     cdef Debit event
     for event in group:
         event.head = head

@@ -48,6 +48,7 @@ class Door:
         return token(digest, position)
 
 
+@compiled.twin("fields")
 class RawEvent(msgspec.Struct, frozen=True, gc=False):
     """The bytes of one record, where they stood, and their headers where the door has such."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from rater import compiled
 from rater.geo import country_of_mcc, country_of_number
 from rater.plan import Plan
 from rater.plans.allowances import NEVER_MS
@@ -30,12 +31,22 @@ SHAPES_MAX: Final = 65_536
 GRACE_MS: Final = 3 * 24 * 3_600_000
 
 
-class Offer:
+@compiled.twin("fields")
+class OfferFields:
+    """What the hot path reads of an offer."""
+
+    __slots__ = ("billed_until_ms", "compiled")
+
+    #: Usage that is decided later is billed in another cycle than its own.
+    billed_until_ms: int
+    #: All else that it reads, see rater/compiled/price.pxd.
+    compiled: object
+
+
+class Offer(OfferFields):
     """What usage of one shape costs under one plan, for a stretch of time, and how its records say so."""
 
     __slots__ = (
-        "billed_until_ms",
-        "compiled",
         "covered",
         "high_ms",
         "is_free",
@@ -50,7 +61,6 @@ class Offer:
 
     def __init__(self, terms: Terms, refuse: Reason, text: str, billed_until_ms: int) -> None:
         self.terms = terms
-        #: Usage that is decided later is billed in another cycle than its own.
         self.billed_until_ms = billed_until_ms
         #: Holds for usage with low_ms <= start and charged end <= high_ms.
         self.low_ms, self.high_ms = terms.low_ms, terms.high_ms
@@ -64,8 +74,7 @@ class Offer:
         #: The part of a record that is the same for all of it; and where an allowance pays, by it and its words.
         self.text = text
         self.covered: dict[str, str] = {}
-        #: What the compiled lane reads of it.
-        self.compiled: object = None
+        self.compiled = None
 
 
 def billed_until_ms(zone: str, start_ms: int) -> int:
@@ -133,13 +142,40 @@ class Book:
         )  # fmt: skip
 
 
-class Payer:
+@compiled.twin("fields")
+class PayerFields:
+    """What the hot path reads of who pays."""
+
+    __slots__ = (
+        "book", "currency", "has_moved", "high_ms", "is_planned", "key", "live", "low_ms", "member", "subscriber",
+        "text", "version", "wallet",
+    )  # fmt: skip
+
+    subscriber: Subscriber
+    version: int
+    #: Whether other wallets paid for it before (or will), so that there are other shards to ask.
+    has_moved: bool
+    book: Book
+    currency: str
+    wallet: WalletRef
+    member: Member[Any]
+    low_ms: int
+    high_ms: int
+    #: The subscription, as it was when this was worked out.
+    live: Any
+    #: Whether allowances may pay for usage.
+    is_planned: bool
+    #: What keeps a wallet's records in order on their topic.
+    key: bytes
+    #: How its records begin.
+    text: str
+
+
+class Payer(PayerFields):
     """Who pays for a SIM's usage and by which terms, for usage that starts within [low_ms, high_ms)."""
 
     __slots__ = (
-        "assignment", "awaits_terms", "book", "compiled", "currency", "ends_ms", "has_left", "has_moved", "high_ms",
-        "is_past", "is_planned", "joins", "key", "live", "lives", "low_ms", "member", "pool", "subscriber", "text",
-        "version", "wallet",
+        "assignment", "awaits_terms", "ends_ms", "has_left", "is_past", "joins", "lives", "pool",
     )  # fmt: skip
 
     def __init__(
@@ -148,7 +184,6 @@ class Payer:
     ) -> None:  # fmt: skip
         self.subscriber = subscriber
         self.version = subscriber.version
-        #: Whether other wallets paid for it before (or will), so that there are other shards to ask.
         self.has_moved = len(subscriber.assignments) > 1
         #: Whether another wallet pays for it by now: here it makes no steps any more, and has what was granted before.
         self.has_left = subscriber.assignments[-1].wallet != wallet.name
@@ -160,7 +195,6 @@ class Payer:
         self.wallet = wallet
         self.member = member
         self.low_ms, self.high_ms = low_ms, high_ms
-        #: The subscription, as it was when this was worked out.
         self.live = live = member.subscription
         #: Whether it has one that could not be looked up yet: without it nothing may be rated.
         self.awaits_terms = live is None and member.steps > 0
@@ -170,12 +204,8 @@ class Payer:
         self.is_past = live is not None and high_ms <= live.subscription.assigned_ms
         #: The member whose shared allowances are for all of the wallet.
         self.pool = pool
-        #: Whether allowances may pay for usage.
         self.is_planned = self.lives or pool is not None
         #: Whether the plan was assigned and its subscription has yet to begin.
         self.joins = self.lives and (live is None or live.subscription.assigned_ms < assignment.from_ms)
-        #: What keeps a wallet's records in order on their topic.
         self.key = f"{subscriber.tenant}/{wallet.name}".encode()
-        #: What the compiled lane reads of it.
-        self.compiled: object = None
         self.text = payer_text(subscriber.tenant, subscriber.id, assignment.account, wallet.name)

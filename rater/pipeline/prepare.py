@@ -94,7 +94,7 @@ class Preparer:
         usage = decode.record(raw.value)
         if usage is None or usage.end_ms < oldest_ms or usage.start_ms > newest_ms:
             return None
-        sim = self.sims.get(sim_key(usage.tenant, "iccid", usage.iccid or ""))
+        sim = self.sims.by_key.get(sim_key(usage.tenant, "iccid", usage.iccid or ""))
         shape = self._shapes.get(shape_key(usage, None))
         if sim is None or shape is None:
             return None
@@ -113,7 +113,7 @@ class Preparer:
                     items.append(Faulted(raw, usage, fault))
                     continue
                 number = self._numbers.of(usage.called_number) if usage.called_number else None
-                sim, shape = self.sims.get(sim_key(*lookup_key(usage))), self._shapes.of(usage, number)
+                sim, shape = self.sims.by_key.get(sim_key(*lookup_key(usage))), self._shapes.of(usage, number)
                 if sim is None:
                     work.unresolved.append(len(items))
                     items.append(Unresolved(raw, usage, shape))

@@ -37,7 +37,7 @@ class InterpretedLane:
             return None
         if body.iccid is None or body.imsi is not None or body.msisdn is not None or body.subscriber is not None:
             return None
-        sim = self._sims.get(sim_key(body.tenant, "iccid", body.iccid))
+        sim = self._sims.by_key.get(sim_key(body.tenant, "iccid", body.iccid))
         number = body.called_number
         if number is not None and number[:1] == "+":
             if not is_e164(number):

@@ -24,7 +24,7 @@ class Rater:
         self._sims = sims
         self.catalogue_key = catalogue_key
         self.recent = Recent()
-        self._order = count()
+        self.order = count()
 
     def rate(
         self, raw: RawEvent, body: Usage | UsageEvent, start_ms: int, end_ms: int, shape: Shape, sim: Sim, now_ms: int
@@ -79,7 +79,7 @@ class Rater:
 
     def queue(self, rated: Rated) -> None:
         """Let it wait with the counters it moves, behind all that do."""
-        rated.order = next(self._order)
+        rated.order = next(self.order)
         rated.member.queue(rated)
         if rated.pool_after and rated.pool is not None and rated.pool is not rated.member:
             rated.pool.queue(rated)

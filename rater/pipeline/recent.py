@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from rater import compiled
+
 #: Ids remembered: one to two times as many, about 100 bytes each.
 RECENT_IDS: Final = 200_000
 
 
+@compiled.twin("recent")
 class Recent:
     """The identities of the last events, in two generations."""
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
+from rater import compiled
 from rater.catalogue import Catalogue
 from rater.directory import Directory
 from rater.pipeline.live import live_of
@@ -38,15 +39,24 @@ def sim_key(tenant: str, kind: str, identifier: str) -> bytes:
     return f"{tenant}\0{kind}\0{identifier}".encode()
 
 
-class Sim:
+@compiled.twin("fields")
+class SimFields:
+    """What the hot path reads of a SIM."""
+
+    __slots__ = ("payer",)
+
+    #: The payer last used, to be looked at first: it is nearly always right.
+    payer: Payer | None
+
+
+class Sim(SimFields):
     """One subscriber, the payers that events of some time have met, and its membership of each wallet."""
 
-    __slots__ = ("members", "payer", "subscriber")
+    __slots__ = ("members", "subscriber")
 
     def __init__(self, subscriber: Subscriber) -> None:
         self.subscriber = subscriber
-        #: The payer last used, to be looked at first: it is nearly always right.
-        self.payer: Payer | None = None
+        self.payer = None
         self.members: dict[str, Member[Any]] = {}
 
     @property
@@ -62,15 +72,14 @@ class Sims:
         self.directory = directory
         self._store = store
         self._catalogue = catalogue
-        self._by_key: dict[bytes, Sim] = {}
+        #: The SIMs that are known, by `sim_key`.
+        self.by_key: dict[bytes, Sim] = {}
         self._by_id: dict[tuple[str, str], Sim] = {}
         self._keys: dict[tuple[str, str], list[bytes]] = {}
         #: Members that somebody holds, a SIM or an event under way: one object for each, also of a SIM looked up anew.
         self._members: WeakValueDictionary[bytes, Member[Any]] = WeakValueDictionary()
         self._pools: dict[bytes, Member[Any]] = {}
         self._books: dict[tuple[str, str, str], Book] = {}
-        #: The SIM known by a `sim_key`, None if it has to be fetched.
-        self.get = self._by_key.get
 
     async def fetch(self, usages: Sequence[Usage]) -> list[Sim | None]:
         """The SIM of each event, looked up where it is not known; None where there is none.
@@ -81,18 +90,18 @@ class Sims:
         fresh: list[Sim] = []
         for usage, subscriber in zip(usages, await self.directory.resolve(usages), strict=True):
             key = sim_key(*lookup_key(usage))
-            sim = self._by_key.get(key)
+            sim = self.by_key.get(key)
             if sim is None and subscriber is not None:
                 name = subscriber.tenant, subscriber.id
                 sim = self._by_id.get(name)
                 if sim is None:
                     sim = self._by_id[name] = Sim(subscriber)
                     fresh.append(sim)
-                self._by_key[key] = sim
+                self.by_key[key] = sim
                 self._keys.setdefault(name, []).append(key)
             found.append(sim)
         await self._fetch_members(fresh)
-        if len(self._by_key) > SIMS_MAX:
+        if len(self.by_key) > SIMS_MAX:
             self._shrink()
         return found
 
@@ -164,7 +173,7 @@ class Sims:
         self.directory.forget(tenant, subscriber)
         self._by_id.pop((tenant, subscriber), None)
         for key in self._keys.pop((tenant, subscriber), ()):
-            self._by_key.pop(key, None)
+            self.by_key.pop(key, None)
 
     def payer(self, sim: Sim, at_ms: int) -> Payer | Unpaid:
         """Who pays for usage that starts at a time, or why nobody does."""

@@ -12,10 +12,25 @@ from rater.wallet.member import Member
 from schemas.fates import Fate, Reason
 
 
-class WalletRef:
-    """Where a wallet stands: its shard, its key there, and its name as verdicts carry it."""
+@compiled.twin("fields")
+class WalletFields:
+    """What the hot path reads of a wallet's place."""
 
     __slots__ = ("key", "name", "shard", "tail", "tenant")
+
+    tenant: str
+    name: str
+    shard: int
+    #: In Redis.
+    key: bytes
+    #: Its name as verdicts carry it.
+    tail: bytes
+
+
+class WalletRef(WalletFields):
+    """Where a wallet stands: its shard, its key there, and its name as verdicts carry it."""
+
+    __slots__ = ()
 
     def __init__(self, tenant: str, name: str, shard: int, key: bytes) -> None:
         self.tenant = tenant
@@ -34,6 +49,7 @@ class SessionUse(msgspec.Struct, frozen=True, gc=False):
     after: int
 
 
+@compiled.twin("fields")
 class Head(msgspec.Struct, frozen=True, gc=False):
     """What events of a wallet that were charged at once have in common: number and balance before the first."""
 

@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
+from rater import compiled
+
 _HEAD: Final = struct.Struct("<IBIB")
 HEAD_BYTES: Final = _HEAD.size
 _TERMS: Final = struct.Struct("<IB")
@@ -52,49 +54,50 @@ def _day(number: int) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(number * _DAY_S))
 
 
-class Member(Generic[Event]):
-    """One member, as it will be once every event in `pending` is charged."""
+@compiled.twin("fields")
+class MemberFields:
+    """What the hot path reads and writes of a member."""
 
     __slots__ = (
-        "__weakref__",
-        "_head",
-        "_keys",
-        "_terms",
-        "counters",
-        "is_covered",
-        "is_held",
-        "key",
-        "last",
-        "mark",
-        "pending",
-        "place",
-        "sessions",
-        "state",
-        "steps",
-        "subscription",
+        "__weakref__", "counters", "is_held", "key", "last", "mark", "pending", "place", "state", "subscription",
         "version",
-    )
+    )  # fmt: skip
+
+    #: Its key in Redis, its packed state there, and the counters in it.
+    key: bytes
+    state: bytes
+    counters: dict[str, int]
+    version: int
+    #: Suspended, when it was last heard of.
+    is_held: bool
+    #: Events that were rated upon the counters and are not decided yet, oldest first; a tuple of none or one.
+    pending: deque[Any] | tuple[Any, ...]
+    #: Its subscription after `steps` steps, where it has one (rater/pipeline/sims.py looks it up).
+    subscription: Any
+    #: For `pack_charge`: the call the member is in, its place there, and its last event that counts.
+    mark: object
+    place: int
+    last: int
+
+
+class Member(MemberFields, Generic[Event]):
+    """One member, as it will be once every event in `pending` is charged."""
+
+    __slots__ = ("_head", "_keys", "_terms", "is_covered", "sessions", "steps")
 
     def __init__(self, key: bytes, state: bytes = b"") -> None:
-        #: Its key in Redis.
         self.key = key
-        #: Events that were rated upon the counters and are not decided yet, oldest first. Most members have none.
-        self.pending: deque[Event] | tuple[()] = ()
+        self.pending = ()
         #: Counters of sessions by key; they live elsewhere, as long as the verdict memory.
         self.sessions: dict[str, int] = {}
-        #: For `pack_charge`: the call the member is in, its place there, and its last event that counts.
-        self.mark: object = None
-        self.place = 0
-        self.last = -1
-        #: Its subscription after `steps` steps, where it has one (rater/pipeline/sims.py looks it up).
-        self.subscription: Any = None
+        self.mark, self.place, self.last = None, 0, -1
+        self.subscription = None
         self.learn(state)
 
     def learn(self, state: bytes) -> None:
         """Take over what the shard has; "" where it has nothing."""
         self.state = state
         self.version, holds, _, _ = _HEAD.unpack_from(state or _NO_MEMBER)
-        #: Suspended, when it was last heard of.
         self.is_held = holds != 0
         self.counters = counters_of(state)
         self._head = (state or _NO_MEMBER)[:HEAD_BYTES]
@@ -108,15 +111,18 @@ class Member(Generic[Event]):
 
     def queue(self, event: Event) -> None:
         """An event was rated upon the counters: it waits behind those before it."""
-        if self.pending:
-            self.pending.append(event)
+        pending = self.pending
+        if isinstance(pending, tuple):
+            self.pending = deque((*pending, event)) if pending else (event,)
         else:
-            self.pending = deque((event,))
+            pending.append(event)
 
     def settle(self, event: Event) -> None:
         """An event is decided: nothing is rated upon it any more but what it left behind."""
         pending = self.pending
-        if not pending:
+        if isinstance(pending, tuple):
+            if pending and pending[0] is event:
+                self.pending = ()
             return
         if pending[0] is event:
             pending.popleft()

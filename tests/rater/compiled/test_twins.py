@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from rater import compiled
 from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.batch import InterpretedRated
+from rater.pipeline.payer import Offer
 from rater.pipeline.pricing import price_plainly
 from rater.rating.formula import Line
 from rater.rating.terms import Steps
@@ -164,8 +164,7 @@ def usage_of(member: Member[Any], terms: Any) -> Any:
     """A rated event of a member, by terms that are one line."""
     from rater.compiled.event import Rated
 
-    offer = SimpleNamespace(**terms.__dict__, refuse=Reason.NONE, is_free=False, text="", billed_until_ms=0)
-    offer.terms, offer.compiled = terms, None
+    offer = Offer(terms, Reason.NONE, "", 0)
     event = Rated.__new__(Rated)
     event.member, event.offer, event.quantity, event.until_ms = member, offer, 10, 5
     return event
@@ -175,8 +174,9 @@ def line(*keys: str) -> Any:
     """Terms of one nano a unit, with a tier counter or without."""
     steps = Steps(1, 1, False, Line([0], [1], [0], 0, 1, 1))
     return SimpleNamespace(
-        keys=keys, low_ms=0, high_ms=10, steps=steps, rate=lambda quantity, counters: (quantity, quantity, (), ())
-    )
+        keys=keys, low_ms=0, high_ms=10, steps=steps, outcome="priced",
+        rate=lambda quantity, counters: (quantity, quantity, (), ()),
+    )  # fmt: skip
 
 
 def test_counters_that_are_on_their_way_out_of_a_state_are_not_counted_in_it() -> None:
@@ -202,16 +202,15 @@ def test_what_is_priced_anew_keeps_no_counters_of_before() -> None:
     assert event.counters == ()
 
 
-def test_what_is_read_of_a_payer_does_not_keep_it_alive() -> None:
-    """Nothing collects cycles that grow old, see streams/engine.py."""
-    from rater.compiled.lane import KnownPayer
+@pytest.mark.parametrize(
+    "name", ["RawEvent", "Head", "WalletFields", "MemberFields", "PayerFields", "SimFields", "OfferFields"]
+)
+def test_a_compiled_struct_has_the_fields_of_its_twin(name: str) -> None:
+    from rater.compiled import fields
 
-    names = ("live", "member", "wallet", "currency")
-    payer = SimpleNamespace(
-        **dict.fromkeys(names), book=SimpleNamespace(last={}), version=1, low_ms=0, high_ms=1, is_planned=False,
-        text="", subscriber=SimpleNamespace(id="sim-1"),
-    )  # fmt: skip
-    assert payer not in gc.get_referents(KnownPayer(payer))
+    interpreted: Any = compiled.INTERPRETED[name]
+    named = set(getattr(interpreted, "__struct_fields__", interpreted.__slots__)) - {"__weakref__"}
+    assert {field for field in dir(getattr(fields, name)) if not field.startswith("_")} == named
 
 
 def test_a_compiled_event_has_what_an_interpreted_one_has() -> None:

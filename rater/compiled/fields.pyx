@@ -1,0 +1,77 @@
+"""What the hot path reads of events, wallets, members and payers, as fields of C structs.
+
+Each is the base of a class in Python, which says what the fields mean and does all that is not done for every event.
+"""
+
+cimport cython
+
+from collections import deque
+
+
+@cython.no_gc
+cdef class RawEvent:
+    """See fields.pxd."""
+
+    def __init__(self, value, door, position, headers=(), element=0):
+        self.value, self.door, self.position, self.headers, self.element = value, door, position, headers, element
+
+
+@cython.no_gc
+cdef class Head:
+    """See fields.pxd."""
+
+    def __init__(self, epoch, n, decided_ms, balance_nanos):
+        self.epoch, self.n, self.decided_ms, self.balance_nanos = epoch, n, decided_ms, balance_nanos
+
+
+cdef class WalletFields:
+    """Of rater.wallet.debit.WalletRef."""
+
+
+cdef class MemberFields:
+    """Of rater.wallet.member.Member."""
+
+    cdef int queue_event(self, event) except -1:
+        """As `Member.queue`."""
+        pending = self.pending
+        if not pending:
+            self.pending = (event,)
+        elif type(pending) is tuple:
+            self.pending = deque((pending[0], event))
+        else:
+            pending.append(event)
+        return 0
+
+    cdef int settle_event(self, event) except -1:
+        """As `Member.settle`."""
+        pending = self.pending
+        if type(pending) is tuple:
+            if pending and (<tuple> pending)[0] is event:
+                self.pending = ()
+            return 0
+        if pending[0] is event:
+            pending.popleft()
+        elif event in pending:
+            pending.remove(event)
+        if not pending:
+            self.pending = ()
+        return 0
+
+
+cdef class PayerFields:
+    """Of rater.pipeline.payer.Payer."""
+
+    cdef int take(self) except -1:
+        """Note what is read of it for each event."""
+        identifier = self.subscriber.id
+        self.named, self.begun = f",{len(identifier)},{identifier}".encode(), self.text.encode()
+        self.offers = self.book.last
+        return 0
+
+
+cdef class SimFields:
+    """Of rater.pipeline.sims.Sim."""
+
+
+cdef class OfferFields:
+    """Of rater.pipeline.payer.Offer."""
