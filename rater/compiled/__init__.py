@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
 PARTS: Final = (
-    "blake2b", "call", "charged", "column", "event", "fields", "lane", "price", "recent", "scan", "sift", "text",
+    "blake2b", "call", "charged", "column", "digests", "event", "fields", "lane", "price", "recent", "scan", "sift",
+    "text",
 )  # fmt: skip
 
 #: Whether the compiled parts are at work.

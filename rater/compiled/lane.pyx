@@ -4,23 +4,21 @@ The same as `InterpretedLane` (rater/pipeline/quick.py) and what follows it, whi
 does not read, or cannot rate by one line, goes their way.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
 
-from rater.compiled.blake2b cimport blake2b16
+from rater.compiled.digests cimport Digests
 from rater.compiled.event cimport Piece, Rated
 from rater.compiled.fields cimport OfferFields, PayerFields, RawEvent, SimFields
 from rater.compiled.price cimport Priced, PricedBy, advance, line_of
 from rater.compiled.recent cimport Recent
 from rater.compiled.scan cimport (
     CALLED_NUMBER, COUNTRY, DESTINATION_COUNTRY, DIRECTION, DURATION_MS, END_TIME, FIELDS, ICCID, ID, KIND, MCC,
-    MESSAGE_COUNT, MNC, SERVICE, SESSION_ID, SOURCE, START_TIME, TENANT, UNREAD, VOLUME_BYTES, Span, letters, number,
+    MESSAGE_COUNT, MNC, SERVICE, SESSION_ID, SOURCE, START_TIME, TENANT, UNREAD, VOLUME_BYTES, Span, number,
     scan, time_ms,
 )
 from rater.compiled.text cimport Text
-
-from xxhash import xxh3_64_digest
 
 from rater.pipeline.batch import Fault, Faulted
 from schemas.checks import EARLIEST_MS as _EARLIEST_MS
@@ -33,23 +31,19 @@ from schemas.shape import SHAPES_MAX as _SHAPES_MAX
 cdef long long EARLIEST_MS = _EARLIEST_MS, QUANTITY_MAX = _QUANTITY_MAX, SPAN_MAX_MS = _SPAN_MAX_MS
 cdef Py_ssize_t RAW_MAX_BYTES = _RAW_MAX_BYTES
 cdef Py_ssize_t SHAPES_MAX = _SHAPES_MAX
-cdef enum:
-    MARKS = 24
-
 
 cdef class QuickLane:
     """See the module."""
 
-    cdef object _shape, _number_class, _rater, _price, _order, _door
-    cdef bytes _catalogue_key, _door_digest
+    cdef object _shape, _number_class, _rater, _price, _order
+    cdef Digests _digests
     cdef dict _sims, _shapes
     cdef Recent _recent
     cdef Text _text
 
     def __init__(self, sims, shapes, numbers, rater):
         self._sims, self._shape, self._number_class = sims.by_key, shapes.get, numbers.of
-        self._rater, self._recent, self._catalogue_key = rater, rater.recent, rater.catalogue_key
-        assert len(self._catalogue_key) == 4
+        self._rater, self._recent, self._digests = rater, rater.recent, Digests(rater.catalogue_key)
         self._price, self._order = rater.price, rater.order
         self._shapes = {}
         self._text = Text()
@@ -81,8 +75,26 @@ cdef class QuickLane:
         take_pieces(rated, fields, PyBytes_AS_STRING(value))
         return self.rated_for(rated, sim, fields, now_ms)
 
+    def rate_body(
+        self, RawEvent raw not None, body, long long start_ms, long long end_ms, shape, SimFields sim not None,
+        long long now_ms,
+    ):  # fmt: skip
+        """A decoded event rated, or why it cannot be."""
+        cdef Rated rated = Rated.__new__(Rated)
+        rated.raw, rated._body, rated.shape = raw, body, shape
+        rated.start_ms, rated.end_ms, rated.until_ms = start_ms, end_ms, end_ms
+        service = shape.service
+        if service == "data":
+            rated.quantity = body.volume_bytes
+        elif service == "voice":
+            rated.quantity = body.duration_ms
+            rated.until_ms = start_ms + rated.quantity
+        else:
+            rated.quantity, rated.until_ms = body.message_count, start_ms
+        return self.rated_for(rated, sim, NULL, now_ms)
+
     cdef object rated_for(self, Rated rated, SimFields sim, Span* fields, long long now_ms):
-        """As `Rater.rate`."""
+        """As `Rater.rate`; without fields of one that is decoded."""
         found = self.payer_of(sim, rated)
         if type(found) is tuple:
             return Faulted(rated.raw, rated.usage, Fault.of_usage(rated.body, *found))
@@ -90,7 +102,10 @@ cdef class QuickLane:
         rated.wallet, rated.member = known.wallet, known.member
         rated.currency, rated.version = known.currency, known.version
         cdef PricedBy by = self.offer_of(known, rated)
-        self.digest(rated, known, fields)
+        if fields != NULL:
+            self._digests.of_fields(rated, known, fields)
+        else:
+            self._digests.of_body(rated, known)
         rated.is_repeat = self._recent.has_seen(rated.identity)
         cdef Priced priced
         fault = None
@@ -177,48 +192,6 @@ cdef class QuickLane:
                     self._shapes.clear()
                 self._shapes[key] = shape
         return shape
-
-    cdef void digest(self, Rated rated, PayerFields known, Span* fields):
-        """Identity and marks, as rater.identity has them."""
-        cdef char[16] identity
-        text = self._text
-        text.begin()
-        text.add_number(letters(fields[TENANT]), c":")
-        text.add_number(letters(fields[SOURCE]), c":")
-        text.add_span(fields[TENANT])
-        text.add_span(fields[SOURCE])
-        text.add_span(fields[ID])
-        blake2b16(text.at, text.size, identity)
-        rated.identity = PyBytes_FromStringAndSize(identity, 16)
-        text.begin()
-        text.add_number(rated.quantity, c",")
-        text.add_number(rated.start_ms, c",")
-        text.add_number(rated.end_ms, c",")
-        text.add_given(fields[CALLED_NUMBER])
-        text.add_bytes(known.named)
-        text.add_str(rated.shape.text)
-        text.add_given(fields[SESSION_ID])
-        rated.marks = self.marks(xxh3_64_digest(text.taken()), rated.raw)
-
-    cdef bytes marks(self, bytes content, RawEvent raw):
-        """Fingerprint, delivery token and catalogue."""
-        door = raw.door
-        if door is not self._door:
-            self._door, self._door_digest = door, door.digest if door.redelivers else None
-            assert self._door_digest is None or len(self._door_digest) == 6
-        if self._door_digest is None or raw.element or not 0 <= raw.position < 1 << 48:
-            return content + door.token(raw.position, raw.element) + self._catalogue_key
-        cdef bytes marks = PyBytes_FromStringAndSize(NULL, MARKS)
-        cdef char* at = PyBytes_AS_STRING(marks)
-        cdef unsigned long long position = raw.position
-        cdef int place
-        memcpy(at, PyBytes_AS_STRING(content), 8)
-        memcpy(at + 8, PyBytes_AS_STRING(self._door_digest), 6)
-        for place in range(6):
-            at[19 - place] = position & 0xFF
-            position >>= 8
-        memcpy(at + 20, PyBytes_AS_STRING(self._catalogue_key), 4)
-        return marks
 
 
 cdef object text_of(Span span):

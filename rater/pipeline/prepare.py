@@ -42,7 +42,6 @@ class Preparer:
     def __init__(self, sims: Sims, rater: Rater, numbers: NumberClasses, limits: Limits) -> None:
         self.sims = sims
         self.limits = limits
-        self._rater = rater
         self._numbers = numbers
         self._shapes = Shapes()
         self._lane = QuickLane(sims, self._shapes, numbers, rater)
@@ -77,7 +76,7 @@ class Preparer:
             if sim is None:
                 work.items[place] = _unknown(event.raw, usage)
             else:
-                work.items[place] = self._rater.rate(
+                work.items[place] = self._lane.rate_body(
                     event.raw, usage, usage.start_ms, usage.end_ms, event.shape, sim, work.batch.now_ms
                 )
         work.unresolved = []
@@ -98,7 +97,7 @@ class Preparer:
         shape = self._shapes.get(shape_key(usage, None))
         if sim is None or shape is None:
             return None
-        return self._rater.rate(raw, usage, usage.start_ms, usage.end_ms, shape, sim, now_ms)
+        return self._lane.rate_body(raw, usage, usage.start_ms, usage.end_ms, shape, sim, now_ms)
 
     def _slowly(self, record: RawEvent, decode: Decoder, work: Work, oldest_ms: int, newest_ms: int) -> None:
         """Any record, the long way."""
@@ -118,7 +117,8 @@ class Preparer:
                     work.unresolved.append(len(items))
                     items.append(Unresolved(raw, usage, shape))
                 else:
-                    items.append(self._rater.rate(raw, usage, usage.start_ms, usage.end_ms, shape, sim, batch.now_ms))
+                    start_ms, end_ms = usage.start_ms, usage.end_ms
+                    items.append(self._lane.rate_body(raw, usage, start_ms, end_ms, shape, sim, batch.now_ms))
 
 
 def _time_fault(usage: Usage, oldest_ms: int, newest_ms: int) -> Fault | None:

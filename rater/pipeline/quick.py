@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from rater import compiled
 from rater.pipeline.batch import Faulted, Rated, RawEvent
 from rater.pipeline.rater import Rater
-from rater.pipeline.sims import Sims, sim_key
+from rater.pipeline.sims import Sim, Sims, sim_key
 from rater.tariff.numbers import NumberClasses
 from schemas.adapters.usage_json import UsageEvent, quick
 from schemas.checks import EARLIEST_MS, SPAN_MAX_MS, is_e164, unix_ms
 from schemas.decode import RAW_MAX_BYTES
-from schemas.shape import Shapes, shape_key
+from schemas.shape import Shape, Shapes, shape_key
+from schemas.usage import Usage
 
 
 class InterpretedLane:
@@ -51,6 +52,12 @@ class InterpretedLane:
             return None
         if start_ms > newest_ms or not _has_its_quantity(body) or len(value) > RAW_MAX_BYTES:
             return None
+        return self.rate_body(raw, body, start_ms, end_ms, shape, sim, now_ms)
+
+    def rate_body(
+        self, raw: RawEvent, body: Usage | UsageEvent, start_ms: int, end_ms: int, shape: Shape, sim: Sim, now_ms: int
+    ) -> Rated | Faulted:
+        """A decoded event rated, or why it cannot be."""
         return self._rater.rate(raw, body, start_ms, end_ms, shape, sim, now_ms)
 
 

@@ -12,9 +12,11 @@ import redis.asyncio as redis_async
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rater.pipeline import prepare
 from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import Preparer
+from rater.pipeline.quick import InterpretedLane
 from rater.pipeline.settle import Outputs
 from rater.subscriber import Assignment, Subscriber
 from rater.wallet.store import WalletStore
@@ -146,6 +148,7 @@ def test_the_quick_way_of_a_record_comes_to_what_the_long_way_comes_to(
     quick = asyncio.run(outcomes(redis_socket, batches, format))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Preparer, "_quick_record", lambda *_: None)
+        patch.setattr(prepare, "QuickLane", InterpretedLane)
         slow = asyncio.run(outcomes(redis_socket, batches, format))
     for one, other in zip(quick, slow, strict=True):
         assert one.verdicts == other.verdicts
