@@ -33,18 +33,18 @@ class Child:
         folder: the server's own data folder, made when missing.
         argv: how to start it in the foreground.
         is_ready: True when it answers, False when it does not yet; may raise PartsError to give up.
-        environment: variables of its own.
+        environment: answers variables of its own; asked when it is started.
     """
 
     def __init__(
         self, name: str, folder: Path, argv: Sequence[str], is_ready: Callable[[], bool],
-        environment: Mapping[str, str] | None = None,
+        environment: Callable[[], Mapping[str, str]] = dict,
     ) -> None:  # fmt: skip
         self.name = name
         self._folder = folder
         self._argv = list(argv)
         self._is_ready = is_ready
-        self._environment = dict(environment or {})
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -132,7 +132,7 @@ class Child:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env=os.environ | self._environment,
+                    env={**os.environ, **self._environment()},
                     cwd=self._folder,  # ClickHouse would take a config.xml of wherever the command happens to run
                     start_new_session=True,
                     pass_fds=[lock],

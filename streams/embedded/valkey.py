@@ -45,7 +45,7 @@ class Valkey(Child):
         argv = [str(get_binary_path())]
         for setting, value in settings.items():
             argv += [f"--{setting}", value]
-        super().__init__("valkey", folder, argv, self._answers, environment=allocator())
+        super().__init__("valkey", folder, argv, self._answers, environment=allocator)
 
     def _answers(self) -> bool:
         try:
