@@ -54,3 +54,6 @@ cdef class SimFields:
 cdef class OfferFields:
     cdef public object compiled
     cdef public long long billed_until_ms
+
+
+cdef int fetch_known(list sims) except -1

@@ -4,8 +4,26 @@ Each is the base of a class in Python, which says what the fields mean and does 
 """
 
 cimport cython
+from cpython.object cimport PyObject
 
 from collections import deque
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define RATER_FETCH(at) __builtin_prefetch((const char*) (at))
+    #else
+    #define RATER_FETCH(at) ((void) (at))
+    #endif
+    """
+    void fetch_line "RATER_FETCH"(const char* at) noexcept
+
+cdef extern from "Python.h":
+    ctypedef struct PyDictObject:
+        void* ma_keys
+
+cdef enum:
+    LINE = 64
 
 
 @cython.no_gc
@@ -75,3 +93,38 @@ cdef class SimFields:
 
 cdef class OfferFields:
     """Of rater.pipeline.payer.Offer."""
+
+
+cdef inline void fetch(void* at, int lines) noexcept:
+    cdef int line
+    for line in range(lines):
+        fetch_line(<const char*> at + line * LINE)
+
+
+cdef int fetch_known(list sims) except -1:
+    """Have the processor fetch what will be read of some SIMs, step by step for all of them.
+
+    A SIM that was last met minutes ago is in no cache, and one object leads to the next: waiting for each of them in
+    turn costs a microsecond an event.
+    """
+    cdef SimFields sim
+    cdef PayerFields payer
+    cdef MemberFields member
+    for sim in sims:
+        fetch(<PyObject*> sim.payer, 3)
+    for sim in sims:
+        payer = sim.payer
+        if payer is not None:
+            fetch(<PyObject*> payer.member, 3)
+            fetch(<PyObject*> payer.wallet, 1)
+    for sim in sims:
+        payer = sim.payer
+        if payer is not None:
+            member = payer.member
+            fetch(<PyObject*> member.state, 3)
+            fetch(<PyObject*> member.counters, 1)
+    for sim in sims:
+        payer = sim.payer
+        if payer is not None and payer.member.counters is not None:
+            fetch((<PyDictObject*> payer.member.counters).ma_keys, 4)
+    return 0

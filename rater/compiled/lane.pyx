@@ -10,7 +10,7 @@ from libc.string cimport memcmp
 
 from rater.compiled.digests cimport Digests
 from rater.compiled.event cimport Piece, Rated
-from rater.compiled.fields cimport OfferFields, PayerFields, RawEvent, SimFields
+from rater.compiled.fields cimport OfferFields, PayerFields, RawEvent, SimFields, fetch_known
 from rater.compiled.price cimport Priced, PricedBy, advance, line_of
 from rater.compiled.recent cimport Recent
 from rater.compiled.scan cimport (
@@ -31,6 +31,9 @@ from schemas.shape import SHAPES_MAX as _SHAPES_MAX
 cdef long long EARLIEST_MS = _EARLIEST_MS, QUANTITY_MAX = _QUANTITY_MAX, SPAN_MAX_MS = _SPAN_MAX_MS
 cdef Py_ssize_t RAW_MAX_BYTES = _RAW_MAX_BYTES
 cdef Py_ssize_t SHAPES_MAX = _SHAPES_MAX
+cdef enum:
+    TOGETHER = 16  # events; what they read fits in the nearest cache
+
 
 cdef class QuickLane:
     """See the module."""
@@ -38,6 +41,9 @@ cdef class QuickLane:
     cdef object _shape, _number_class, _rater, _price, _order
     cdef Digests _digests
     cdef dict _sims, _shapes
+    # Of the few that are looked at together: what was read of each, and its SIM.
+    cdef Span[TOGETHER * FIELDS] _fields
+    cdef list _scanned, _sims_met
     cdef Recent _recent
     cdef Text _text
 
@@ -48,32 +54,67 @@ cdef class QuickLane:
         self._shapes = {}
         self._text = Text()
 
-    def rate(self, RawEvent raw not None, long long oldest_ms, long long newest_ms, long long now_ms):
-        """The event rated, or why it cannot be; None for one that has to go the long way."""
+    def rate_all(
+        self, list events not None, Py_ssize_t place, list items not None, long long oldest_ms, long long newest_ms,
+        long long now_ms,
+    ):  # fmt: skip
+        """Rate events from a place on, up to one that has to go the long way; answers its place.
+
+        A few together, so that what is known of their SIMs is fetched from memory for all of them at once.
+        """
+        cdef Py_ssize_t count, number
+        while place < len(events):
+            count = self.scan_some(events, place, oldest_ms, newest_ms)
+            fetch_known(self._sims_met)
+            for number in range(count):
+                items.append(self.rated_for(
+                    self._scanned[number], self._sims_met[number], self._fields + number * FIELDS, now_ms
+                ))  # fmt: skip
+            place += count
+            if count < TOGETHER:
+                break
+        return place
+
+    cdef Py_ssize_t scan_some(
+        self, list events, Py_ssize_t place, long long oldest_ms, long long newest_ms
+    ) except -1:  # fmt: skip
+        """Scan a few events, up to one that has to go the long way; answers how many."""
+        cdef Py_ssize_t count = min(TOGETHER, len(events) - place), number
+        cdef Span* fields
+        self._scanned, self._sims_met = [], []
+        for number in range(count):
+            fields = self._fields + number * FIELDS
+            rated = self.scanned(events[place + number], fields, oldest_ms, newest_ms)
+            if rated is None:
+                return number
+            sim = self.sim_of(fields)
+            if sim is None:
+                return number
+            self._scanned.append(rated)
+            self._sims_met.append(sim)
+        return count
+
+    cdef Rated scanned(self, RawEvent raw, Span* fields, long long oldest_ms, long long newest_ms):
+        """The event as far as it tells of itself; None for one that has to go the long way."""
         value = raw.value
-        cdef Rated rated
-        cdef Span[FIELDS] fields
-        if type(value) is not bytes or PyBytes_GET_SIZE(value) > RAW_MAX_BYTES:
+        if raw.headers or type(value) is not bytes or PyBytes_GET_SIZE(value) > RAW_MAX_BYTES:
             return None
         if not scan(value, fields):
             return None
         if fields[TENANT].at == NULL or fields[SOURCE].at == NULL or fields[ID].at == NULL or fields[ICCID].at == NULL:
             return None
-        rated = Rated.__new__(Rated)
+        cdef Rated rated = Rated.__new__(Rated)
         rated.start_ms, rated.end_ms = time_ms(fields[START_TIME]), time_ms(fields[END_TIME])
         if not (EARLIEST_MS <= rated.start_ms <= rated.end_ms <= rated.start_ms + SPAN_MAX_MS):
             return None
         if rated.end_ms < oldest_ms or rated.start_ms > newest_ms or not has_its_quantity(rated, fields):
-            return None
-        cdef SimFields sim = self.sim_of(fields)
-        if sim is None:
             return None
         rated.shape = self.shape_of(fields)
         if rated.shape is None:
             return None
         rated.raw = raw
         take_pieces(rated, fields, PyBytes_AS_STRING(value))
-        return self.rated_for(rated, sim, fields, now_ms)
+        return rated
 
     def rate_body(
         self, RawEvent raw not None, body, long long start_ms, long long end_ms, shape, SimFields sim not None,

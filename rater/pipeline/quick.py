@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rater import compiled
-from rater.pipeline.batch import Faulted, Rated, RawEvent
+from rater.pipeline.batch import Faulted, Item, Rated, RawEvent
 from rater.pipeline.rater import Rater
 from rater.pipeline.sims import Sim, Sims, sim_key
 from rater.tariff.numbers import NumberClasses
@@ -29,7 +29,18 @@ class InterpretedLane:
         self._numbers = numbers
         self._rater = rater
 
-    def rate(self, raw: RawEvent, oldest_ms: int, newest_ms: int, now_ms: int) -> Rated | Faulted | None:
+    def rate_all(
+        self, events: list[RawEvent], place: int, items: list[Item], oldest_ms: int, newest_ms: int, now_ms: int
+    ) -> int:
+        """Rate events from a place on, up to one that has to go the long way; answers its place."""
+        for at in range(place, len(events)):
+            item = None if events[at].headers else self._rate(events[at], oldest_ms, newest_ms, now_ms)
+            if item is None:
+                return at
+            items.append(item)
+        return len(events)
+
+    def _rate(self, raw: RawEvent, oldest_ms: int, newest_ms: int, now_ms: int) -> Rated | Faulted | None:
         """The event rated, or why it cannot be; None for one that has to go the long way."""
         value = raw.value
         try:

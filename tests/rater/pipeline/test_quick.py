@@ -160,7 +160,7 @@ def test_the_quick_way_comes_to_what_the_long_way_comes_to(
     """Fate, reason, the field that is wrong, the amount, and every byte that is published."""
     quick = asyncio.run(outcomes(redis_socket, batches, format))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Preparer, "_quick", lambda *_: None)
+        patch.setattr(Preparer, "_quick", lambda _, events, place, *others: place)
         patch.setattr(prepare, "QuickLane", InterpretedLane)
         slow = asyncio.run(outcomes(redis_socket, batches, format))
     for one, other in zip(quick, slow, strict=True):
