@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 from rater.wallet.news import Onward
-from rater.wallet.outbox import Outbox, OutboxItem
+from rater.wallet.outbox import Outbox, OutboxItem, OutboxPage
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 from schemas.notice import Notice
 from streams.metrics import LIFECYCLE as LIFECYCLE_METRIC
@@ -52,6 +52,7 @@ class Publisher:
         #: Shards known to have news, and whether there may be more that is not known.
         self._news: set[int] = set()
         self._look_everywhere = True
+        self._look_at = 0.0
         self._leased: set[int] = set()
         #: What is delivered and still to be deleted, by shard.
         self._done: dict[int, list[bytes]] = {}
@@ -84,10 +85,14 @@ class Publisher:
         """Wait for news, or until it is time to look for that of others."""
         self._woken.clear()
         try:
-            async with asyncio.timeout(ALONE_S if len(self._leased) == len(self._shards) else IDLE_S):
+            async with asyncio.timeout(self._patience_s):
                 await self._woken.wait()
         except TimeoutError:
             self._look_everywhere = True
+
+    @property
+    def _patience_s(self) -> float:
+        return ALONE_S if len(self._leased) == len(self._shards) else IDLE_S
 
     async def drain(self) -> None:
         """Publish until the outbox is empty, then give the leases back: for commands that end."""
@@ -103,11 +108,10 @@ class Publisher:
         One that was killed gives its lease up after a while, and then it is ours. An entry may have to stay (a transfer
         to a wallet that has no room), so nobody waits longer than `wait_s`.
         """
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + wait_s
+        deadline = _now() + wait_s
         ends = await self._outbox.ends()
         await self.drain()
-        while await self._outbox.has_any_up_to(ends) and clock() < deadline:
+        while await self._outbox.has_any_up_to(ends) and _now() < deadline:
             await asyncio.sleep(IDLE_S)
             await self.drain()
 
@@ -121,16 +125,26 @@ class Publisher:
         """One round over the leased shards with news; answers False once it looked at all and there was nothing."""
         await self._renew()
         news, self._news = self._news & self._leased, set()
-        looks_everywhere = self._look_everywhere or not news
-        if looks_everywhere:
-            self._look_everywhere = False
-            waiting = await self._outbox.waiting()
-            OUTBOX_DEPTH.set(sum(waiting.values()))
-            news |= self._leased & waiting.keys()
-        has_published = bool(news) and await self._publish(sorted(news))
-        if self._done and not self._news:
-            await self._forget()
+        # By the clock too: while our own news keep coming, that of timers, commands and other workers must not wait.
+        looks_everywhere = self._look_everywhere or not news or _now() >= self._look_at
+        try:
+            if looks_everywhere:
+                news |= await self._look()
+            has_published = bool(news) and await self._publish(sorted(news))
+            if self._done and not self._news:
+                await self._forget()
+        except BaseException:
+            self._news |= news
+            self._look_everywhere |= looks_everywhere
+            raise
         return has_published or not looks_everywhere
+
+    async def _look(self) -> set[int]:
+        """The leased shards in which something waits."""
+        self._look_everywhere, self._look_at = False, _now() + self._patience_s
+        waiting = await self._outbox.waiting()
+        OUTBOX_DEPTH.set(sum(waiting.values()))
+        return self._leased & waiting.keys()
 
     async def _publish(self, shards: Sequence[int]) -> bool:
         """The next page of each shard: one round trip, and one delivery for all."""
@@ -145,16 +159,24 @@ class Publisher:
                     messages[_TOPICS[type(event)]].append((key, _encode(event)))
         if messages:
             await patiently("kafka", partial(self._sink.publish, messages))
-        for shard, page in pages.items():
-            done = await self._forward(page.entries)
-            self._done[shard] = [entry.id for entry in done]
-            for entry in done:
-                if isinstance(entry.event, LifecycleEvent):
-                    LIFECYCLE_METRIC.labels(entry.event.type, entry.event.reason).inc()
-            is_full = len(page.entries) == PAGE_ENTRIES
-            if (is_full and done) or (page.has_followers and await self._fan_out(shard)):
-                self._news.add(shard)
-        return any(self._done[shard] or page.has_followers for shard, page in pages.items())
+        # Shards do not wait for each other's second legs; all have ended before a failure is raised and leases go.
+        ended = await asyncio.gather(*(self._finish(*page) for page in pages.items()), return_exceptions=True)
+        for outcome in ended:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return any(ended)
+
+    async def _finish(self, shard: int, page: OutboxPage) -> bool:
+        """What follows from a page that is delivered; answers whether there was anything."""
+        done = await self._forward(page.entries)
+        self._done[shard] = [entry.id for entry in done]
+        for entry in done:
+            if isinstance(entry.event, LifecycleEvent):
+                LIFECYCLE_METRIC.labels(entry.event.type, entry.event.reason).inc()
+        is_full = len(page.entries) == PAGE_ENTRIES
+        if (is_full and done) or (page.has_followers and await self._fan_out(shard)):
+            self._news.add(shard)
+        return bool(done) or page.has_followers
 
     async def _fan_out(self, shard: int) -> bool:
         return await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
@@ -176,7 +198,7 @@ class Publisher:
         return done
 
     async def _renew(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = _now()
         if now < self._lease_until:
             return
         self._leased = {shard for shard in self._shards if await self._outbox.lease(shard, LEASE_S)}
@@ -185,6 +207,11 @@ class Publisher:
     async def _let_go(self) -> None:
         with contextlib.suppress(Exception):
             await self._forget()
+        with contextlib.suppress(Exception):
             for shard in self._leased:
                 await self._outbox.release(shard)
         self._leased = set()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -10,10 +10,12 @@ from typing import Any
 
 import orjson
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from rater.wallet.entry import Entry, Kind
 from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
+from streams import publisher as publisher_module
 from streams.crew import Crew
 from streams.publisher import FAN_OUT_MEMBERS, Publisher
 from streams.spool import SpoolSink
@@ -210,6 +212,71 @@ async def test_a_lease_is_one_publishers_until_it_is_given_back_or_runs_out(wall
     while not await first.lease(0, 60):
         await asyncio.sleep(0.01)
     assert not await second.lease(0, 60)
+
+
+async def wallet_of_each_shard(wallets: Wallets, sims: int) -> list[str]:
+    """A wallet in each shard, with so many SIMs; they have enough for one message."""
+    names: dict[int, str] = {}
+    for number in range(100):
+        names.setdefault(wallets.store.shard_of("t", f"w{number}"), f"w{number}")
+    for name in names.values():
+        await wallets.decide(create("1", wallet=name), *(join(f"{name}-{sim}", wallet=name) for sim in range(sims)))
+    return [names[shard] for shard in range(SHARDS)]
+
+
+async def keep_waking(publisher: Publisher) -> None:
+    """The first shard has news all the time."""
+    while True:
+        publisher.wake([0])
+        await asyncio.sleep(0.005)
+
+
+async def heard(folder: Path, wallet: str, events: int) -> None:
+    """Return once so many events of a wallet came out."""
+    async with asyncio.timeout(60):
+        while sum(event["wallet"] == wallet for event in records(folder, LIFECYCLE)) < events:
+            await asyncio.sleep(0.01)
+
+
+async def test_news_that_nobody_wakes_for_comes_out_while_other_news_never_ends(
+    wallets: Wallets, tmp_path: Path
+) -> None:
+    """A timer's, another worker's."""
+    names = await wallet_of_each_shard(wallets, sims=1)
+    publisher = publisher_of(wallets, SpoolSink(tmp_path))
+    async with Crew(publisher.run(), keep_waking(publisher)) as crew:
+        await crew.wait(asyncio.sleep(0.3))
+        await wallets.decide(usage("1", wallet=names[2], subscriber=f"{names[2]}-0"))
+        await crew.wait(heard(tmp_path, names[2], events=2))
+
+
+class FailingOutbox(Outbox):
+    """Redis is away once when members of a shard are to follow."""
+
+    failures = 0
+
+    async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
+        if shard == 1 and self.failures:
+            self.failures -= 1
+            raise RedisConnectionError("it is away")
+        return await super().fan_out(shard, members, now_ms=now_ms)
+
+
+async def test_a_failure_in_one_shard_forgets_no_news_of_any(
+    wallets: Wallets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "ALONE_S", 60.0)
+    names = await wallet_of_each_shard(wallets, sims=100)
+    outbox = FailingOutbox(wallets.redis, wallets.store)
+    publisher = Publisher(outbox, SHARDS, SpoolSink(tmp_path), lambda: NOW_MS)
+    async with Crew(publisher.run(), keep_waking(publisher)) as crew:
+        await crew.wait(publisher.drained())
+        outbox.failures = 1
+        for name in names[1:]:
+            await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-0"))
+        publisher.wake([1, 2, 3])
+        for name in names[1:]:
+            await crew.wait(heard(tmp_path, name, events=101))
 
 
 class WatchingSink(SpoolSink):
