@@ -41,6 +41,7 @@ async def latency(part: Part, run: Run, stage: Stage, name: str) -> None:
     load = _load(run, name, fleet_name, count)
     sent_s: dict[str, float] = {}
     suspended_s: dict[str, float] = {}
+    rewriting = await _rewriting(stage)
     async with _following(stage, suspended_s):
         started = time.perf_counter()
         await _produce(run, stage, load, sent_s)
@@ -54,9 +55,17 @@ async def latency(part: Part, run: Run, stage: Stage, name: str) -> None:
     found = [(suspended_s[event] - sent_s[event]) * 1000 for event in sent_s if event in suspended_s]
     if found:
         note = f"{len(found):,} crossings at {count / produced_s:,.0f} events/s"
+        if rewriting[1] or rewriting != await _rewriting(stage):
+            note += ", and Redis wrote its file anew beside it"
         for percent in (50, 99, 100):
             title = f"p{percent}" if percent < 100 else "slowest"
             part.add(f"  produce to suspend, {title}", "ms", percentile(found, percent), note=note)
+
+
+async def _rewriting(stage: Stage) -> tuple[int, int]:
+    """How often Redis has written its append-only file anew, and whether it does so now."""
+    told = await stage.parts.redis.info("persistence")
+    return int(told["aof_rewrites"]), int(told["aof_rewrite_in_progress"])
 
 
 def _sims(fleet_name: str, count: int) -> list[str]:
