@@ -166,7 +166,8 @@ def _take_over(event: Rated, rated: Rated) -> None:
     """Become what the event was rated as anew."""
     for line in (rated.member, rated.pool):
         if line is not None and line.pending and line.pending[-1] is rated:
-            line.pending = type(line.pending)((*list(line.pending)[:-1], event))
+            line.settle(rated)
+            line.queue(event)
     for name in Rated.__struct_fields__:
         setattr(event, name, getattr(rated, name))
 
