@@ -121,7 +121,7 @@ def _writer(parts: Parts, *, kafka: bool) -> WriterProcess:
 
 def _say_what_is_at_work() -> None:
     if not compiled.IS_ON:
-        log.warning("the hot path is not compiled: an event costs half as much again (docs/operation.md)")
+        log.warning("the hot path is not compiled: an event costs nearly twice as much (docs/operation.md)")
 
 
 def _tune_collection() -> None:

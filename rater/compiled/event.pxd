@@ -35,4 +35,4 @@ cdef class Rated(Debit):
         Piece source, id, session_id, called_number
 
     cdef bint open(self)
-    cdef int left(self) except -1
+    cpdef leave(self)

@@ -102,14 +102,10 @@ cdef class Rated(Debit):
     def last_ms(self, long long now_ms):
         return min(self.until_ms - 1, self.payer.ends_ms - 1, now_ms)
 
-    def leave(self):
-        self.left()
-
-    cdef int left(self) except -1:
+    cpdef leave(self):
         self.member.settle_event(self)
         if self.pool is not None:
             self.pool.settle_event(self)
-        return 0
 
     cdef bint open(self):
         if self.head is not None or self.old_fingerprint is not None or self.fault is not None:

@@ -47,10 +47,15 @@ cdef class WalletFields:
 
 
 cdef class MemberFields:
-    """Of rater.wallet.member.Member."""
+    """Of rater.wallet.member.Member. What is called for each event needs no look-up of a method."""
+
+    def queue(self, event):
+        self.queue_event(event)
+
+    def settle(self, event):
+        self.settle_event(event)
 
     cdef int queue_event(self, event) except -1:
-        """As `Member.queue`."""
         pending = self.pending
         if not pending:
             self.pending = (event,)
@@ -61,7 +66,6 @@ cdef class MemberFields:
         return 0
 
     cdef int settle_event(self, event) except -1:
-        """As `Member.settle`."""
         pending = self.pending
         if type(pending) is tuple:
             if pending and (<tuple> pending)[0] is event:

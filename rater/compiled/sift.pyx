@@ -53,7 +53,7 @@ def let_go_charged(events):
         if event.head is None:
             others.append(event)
         elif event.counts:
-            event.left()
+            event.leave()
     return others
 
 

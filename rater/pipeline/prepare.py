@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rater.pipeline.batch import Batch, Fault, Faulted, Item, Rated, RawEvent, Unresolved, Work
-from rater.pipeline.quick import QuickLane
+from rater.pipeline.quick import QuickLane, rate_each
 from rater.pipeline.rater import Rater
 from rater.pipeline.sims import Sims, sim_key
 from rater.subscriber import lookup_key
@@ -94,12 +94,9 @@ class Preparer:
         now_ms: int,
     ) -> int:  # fmt: skip
         """The same of records of the Data Streamer."""
-        for at in range(place, len(events)):
-            item = None if events[at].headers else self._quick_record(events[at], decode, oldest_ms, newest_ms, now_ms)
-            if item is None:
-                return at
-            items.append(item)
-        return len(events)
+        return rate_each(
+            events, place, items, lambda raw: self._quick_record(raw, decode, oldest_ms, newest_ms, now_ms)
+        )
 
     def _quick_record(
         self, raw: RawEvent, decode: Decoder, oldest_ms: int, newest_ms: int, now_ms: int

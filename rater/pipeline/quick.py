@@ -6,6 +6,7 @@ the long way (rater/pipeline/prepare.py), to the same result.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rater import compiled
@@ -18,6 +19,18 @@ from schemas.checks import EARLIEST_MS, SPAN_MAX_MS, is_e164, unix_ms
 from schemas.decode import RAW_MAX_BYTES
 from schemas.shape import Shape, Shapes, shape_key
 from schemas.usage import Usage
+
+
+def rate_each(
+    events: Sequence[RawEvent], place: int, items: list[Item], rate: Callable[[RawEvent], Item | None]
+) -> int:
+    """Rate events from a place on, up to one that has to go the long way; answers its place."""
+    for at in range(place, len(events)):
+        item = None if events[at].headers else rate(events[at])
+        if item is None:
+            return at
+        items.append(item)
+    return len(events)
 
 
 class InterpretedLane:
@@ -33,12 +46,7 @@ class InterpretedLane:
         self, events: list[RawEvent], place: int, items: list[Item], oldest_ms: int, newest_ms: int, now_ms: int
     ) -> int:
         """Rate events from a place on, up to one that has to go the long way; answers its place."""
-        for at in range(place, len(events)):
-            item = None if events[at].headers else self._rate(events[at], oldest_ms, newest_ms, now_ms)
-            if item is None:
-                return at
-            items.append(item)
-        return len(events)
+        return rate_each(events, place, items, lambda raw: self._rate(raw, oldest_ms, newest_ms, now_ms))
 
     def _rate(self, raw: RawEvent, oldest_ms: int, newest_ms: int, now_ms: int) -> Rated | Faulted | None:
         """The event rated, or why it cannot be; None for one that has to go the long way."""

@@ -79,6 +79,28 @@ class MemberFields:
     place: int
     last: int
 
+    def queue(self, event: Any) -> None:
+        """An event was rated upon the counters: it waits behind those before it."""
+        pending = self.pending
+        if isinstance(pending, tuple):
+            self.pending = deque((*pending, event)) if pending else (event,)
+        else:
+            pending.append(event)
+
+    def settle(self, event: Any) -> None:
+        """An event is decided: nothing is rated upon it any more but what it left behind."""
+        pending = self.pending
+        if isinstance(pending, tuple):
+            if pending and pending[0] is event:
+                self.pending = ()
+            return
+        if pending[0] is event:
+            pending.popleft()
+        elif event in pending:
+            pending.remove(event)
+        if not pending:
+            self.pending = ()
+
 
 class Member(MemberFields, Generic[Event]):
     """One member, as it will be once every event in `pending` is charged."""
@@ -108,28 +130,6 @@ class Member(MemberFields, Generic[Event]):
         if self.subscription is not None and self.subscription.n != self.steps:
             self.subscription = None  # an older one, until it is looked up
         self._keys = state[VALUES_AT + 8 * len(self.counters) :] if self.counters else b""
-
-    def queue(self, event: Event) -> None:
-        """An event was rated upon the counters: it waits behind those before it."""
-        pending = self.pending
-        if isinstance(pending, tuple):
-            self.pending = deque((*pending, event)) if pending else (event,)
-        else:
-            pending.append(event)
-
-    def settle(self, event: Event) -> None:
-        """An event is decided: nothing is rated upon it any more but what it left behind."""
-        pending = self.pending
-        if isinstance(pending, tuple):
-            if pending and pending[0] is event:
-                self.pending = ()
-            return
-        if pending[0] is event:
-            pending.popleft()
-        elif event in pending:
-            pending.remove(event)
-        if not pending:
-            self.pending = ()
 
     @property
     def upon(self) -> bytes:

@@ -10,7 +10,6 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -58,6 +57,7 @@ class OutboxPage(NamedTuple):
 
 #: Entries that are delivered, by shard.
 Done = Mapping[int, Sequence[bytes]]
+_NOTHING: Final[Done] = {}
 
 
 class Outbox:
@@ -77,7 +77,7 @@ class Outbox:
         """Give the lease back."""
         await self._redis.eval(_RELEASE, 1, f"{tag(shard)}:lease", self._token)
 
-    async def read(self, shards: Iterable[int], count: int, done: Done = MappingProxyType({})) -> dict[int, OutboxPage]:
+    async def read(self, shards: Iterable[int], count: int, done: Done = _NOTHING) -> dict[int, OutboxPage]:
         """The oldest entries of shards, so many each; before that, forget what is delivered. One round trip."""
         asked = list(shards)
         pipeline = self._redis.pipeline(transaction=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rater.pipeline import prepare
-from rater.pipeline.batch import Batch, Door, RawEvent
+from rater.pipeline.batch import Batch, Door, Rated, RawEvent
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.prepare import Preparer
 from rater.pipeline.quick import InterpretedLane
@@ -197,3 +198,13 @@ async def test_only_a_good_event_of_a_known_sim_and_shape_goes_the_quick_way(
     else:
         with pytest.raises(pytest.fail.Exception):
             pipeline.begin(batch([raw]))
+
+
+async def test_what_is_noted_of_a_payer_does_not_keep_it_alive(redis: Any) -> None:
+    """Nothing collects cycles that grow old, see streams/engine.py."""
+    _, pipeline = await ready(redis)
+    (rated,) = pipeline.begin(batch([msgspec.json.encode(_without_none(USUAL))])).items
+    assert isinstance(rated, Rated)
+    held = gc.get_referents(rated.payer)
+    assert held
+    assert not any(rated.payer is one for other in (rated.payer, *held) for one in gc.get_referents(other))
