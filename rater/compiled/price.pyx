@@ -16,11 +16,12 @@ from rater.money import AMOUNT_MAX_NANOS
 from rater.pipeline.counting import COUNTER_MAX as _COUNTER_MAX
 from rater.pipeline.counting import advance as advance_in_full
 from rater.wallet.member import VALUES_AT as _VALUES_AT
+from schemas.checks import QUANTITY_MAX as _QUANTITY_MAX
 
 cdef extern from *:
     ctypedef long long int128 "__int128"
 
-cdef long long COUNTER_MAX = _COUNTER_MAX, AMOUNT_MAX = AMOUNT_MAX_NANOS
+cdef long long COUNTER_MAX = _COUNTER_MAX, QUANTITY_MAX = _QUANTITY_MAX, AMOUNT_MAX = AMOUNT_MAX_NANOS
 cdef Py_ssize_t VALUES_AT = _VALUES_AT
 
 
@@ -114,7 +115,7 @@ cdef bint terms_of(Rated rated, PricedBy by, Priced* priced) except -1:
     if plain is None:
         return False
     billed, amount, before, after = plain
-    if amount > AMOUNT_MAX or billed > COUNTER_MAX:
+    if amount > AMOUNT_MAX or billed > QUANTITY_MAX:
         return False
     priced.billed, priced.amount_nanos = billed, amount
     for place in range(<int> len(after)):
