@@ -69,7 +69,7 @@ def _check_subscriber(usage: Usage, names: Mapping[str, str]) -> None:
     iccid, imsi, msisdn = usage.iccid, usage.imsi, usage.msisdn
     if iccid is not None and not (18 <= len(iccid) <= 22 and iccid.isascii() and iccid.isdigit()):
         _refuse(usage, names, "iccid", f"{_shown(iccid)} is not an ICCID: 18 to 22 digits (ITU-T E.118)")
-    if imsi is not None and not (6 <= len(imsi) <= 15 and imsi.isascii() and imsi.isdigit()):
+    if imsi is not None and not is_imsi(imsi):
         _refuse(usage, names, "imsi", f"{_shown(imsi)} is not an IMSI: 6 to 15 digits (ITU-T E.212)")
     if msisdn is not None and not is_e164(msisdn):
         _refuse(usage, names, "msisdn", f"{_shown(msisdn)} is not an E.164 number: + and 5 to 15 digits")
@@ -106,6 +106,11 @@ def _check_quantity(usage: Usage, names: Mapping[str, str]) -> None:
         _refuse_quantities(usage, names)
     elif not 0 <= quantity <= QUANTITY_MAX:
         _refuse(usage, names, _QUANTITIES[usage.service], f"{quantity} is not from 0 to 2^53")
+
+
+def is_imsi(text: str) -> bool:
+    """Whether this names a subscriber of a mobile network: 6 to 15 digits."""
+    return 6 <= len(text) <= 15 and text.isascii() and text.isdigit()
 
 
 def is_e164(text: str) -> bool:

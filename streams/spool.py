@@ -47,7 +47,7 @@ class SpoolSink:
     def _publish(self, messages: Messages) -> None:
         for topic, pairs in messages.items():
             if pairs:
-                self._append(topic, b"".join(value + b"\n" for _, value in pairs))
+                self._append(topic, b"\n".join([*[value for _, value in pairs], b""]))
 
     def _append(self, topic: str, data: bytes) -> None:
         with _locked(self._folder / topic) as folder:

@@ -236,7 +236,7 @@ cdef class Request:
         if type(event) is Rated:
             rated = <Rated> event
             if rated._cause is None and rated.id.size:
-                raw = PyBytes_AS_STRING(<bytes> rated.raw.value)
+                raw = PyBytes_AS_STRING(rated.text)
                 self.cause.put_length(rated.source.size + 1 + rated.id.size)
                 self.cause.add(raw + rated.source.at, rated.source.size)
                 self.cause.add(b"/", 1)

@@ -59,7 +59,7 @@ cdef bytes record(Rated event, Head head):
     balance -= event.ahead_nanos
     text.begin()
     text.add_bytes(payer.begun)
-    add_identity(text, event, raw)
+    add_identity(text, event)
     text.add_bytes(offer.text)
     text.add_number(head.epoch, c",")
     add_field(text, b'"n":', 4, n + event.place)
@@ -79,15 +79,15 @@ cdef bytes record(Rated event, Head head):
     text.add(b'"fingerprint":"', 15)
     add_hex(text, PyBytes_AS_STRING(<bytes> event.marks), 8)
     text.add(b'"', 1)
-    add_rare(text, event, raw)
+    add_rare(text, event)
     text.add(b"}", 1)
     return text.taken()
 
 
-cdef int add_identity(Text text, Rated event, RawEvent raw) except -1:
+cdef int add_identity(Text text, Rated event) except -1:
     cdef const char* value
     if event.id.size:
-        value = PyBytes_AS_STRING(<bytes> raw.value)
+        value = PyBytes_AS_STRING(event.text)
         add_piece(text, b'"', 1, event.source, value)
         add_piece(text, b',"id":"', 7, event.id, value)
         return 0
@@ -98,14 +98,14 @@ cdef int add_identity(Text text, Rated event, RawEvent raw) except -1:
     return 0
 
 
-cdef int add_rare(Text text, Rated event, RawEvent raw) except -1:
+cdef int add_rare(Text text, Rated event) except -1:
     cdef const char* value
     if not event.id.size:
         body = event.body
         if body.session_id is not None or body.called_number is not None:
             text.add_str(rare_text(called_number=body.called_number, session_id=body.session_id))
         return 0
-    value = PyBytes_AS_STRING(<bytes> raw.value)
+    value = PyBytes_AS_STRING(event.text)
     if event.called_number.size:
         add_piece(text, b',"called_number":"', 18, event.called_number, value)
     if event.session_id.size:

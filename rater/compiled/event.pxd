@@ -2,7 +2,7 @@ from rater.compiled.fields cimport Head, MemberFields, OfferFields, PayerFields,
 
 
 ctypedef struct Piece:
-    int at, size  # of the raw event; size 0: not given
+    int at, size  # of its text; size 0: not given
 
 
 cdef class Debit:
@@ -31,7 +31,8 @@ cdef class Rated(Debit):
         public bint is_repeat, is_due, counts
         # Decoded when it is asked for, where the event was scanned.
         object _body
-        # Where the scanner found them.
+        # What was scanned, and where in it.
+        bytes text
         Piece source, id, session_id, called_number
 
     cdef bint open(self)

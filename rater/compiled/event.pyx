@@ -78,12 +78,12 @@ cdef class Rated(Debit):
     @property
     def body(self):
         if self._body is None:
-            self._body = quick(self.raw.value)
+            self._body = quick(self.text)
         return self._body
 
     @body.setter
     def body(self, body):
-        self._body, self.id.size = body, 0  # it may not be what stands in `raw`
+        self._body, self.id.size = body, 0  # it may not be what was scanned
 
     @property
     def cause(self):

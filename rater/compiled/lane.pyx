@@ -4,32 +4,24 @@ The same as `InterpretedLane` (rater/pipeline/quick.py) and what follows it, whi
 does not read, or cannot rate by one line, goes their way.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.string cimport memcmp
 
 from rater.compiled.digests cimport Digests
-from rater.compiled.event cimport Piece, Rated
+from rater.compiled.event cimport Rated
 from rater.compiled.fields cimport OfferFields, PayerFields, RawEvent, SimFields, fetch_known
 from rater.compiled.price cimport Priced, PricedBy, advance, line_of
 from rater.compiled.recent cimport Recent
 from rater.compiled.scan cimport (
-    CALLED_NUMBER, COUNTRY, DESTINATION_COUNTRY, DIRECTION, DURATION_MS, END_TIME, FIELDS, ICCID, ID, KIND, MCC,
-    MESSAGE_COUNT, MNC, SERVICE, SESSION_ID, SOURCE, START_TIME, TENANT, UNREAD, VOLUME_BYTES, Span, number,
-    scan, time_ms,
+    CALLED_NUMBER, COUNTRY, DESTINATION_COUNTRY, DIRECTION, FIELDS, ICCID, KIND, MCC, MNC, SERVICE, TENANT, Span,
 )
+from rater.compiled.scanned cimport scanned
+from rater.compiled.streamer cimport Streamer
 from rater.compiled.text cimport Text
 
 from rater.pipeline.batch import Fault, Faulted
-from schemas.checks import EARLIEST_MS as _EARLIEST_MS
-from schemas.checks import QUANTITY_MAX as _QUANTITY_MAX
-from schemas.checks import SPAN_MAX_MS as _SPAN_MAX_MS
 from schemas.checks import is_e164
-from schemas.decode import RAW_MAX_BYTES as _RAW_MAX_BYTES
 from schemas.shape import SHAPES_MAX as _SHAPES_MAX
 
-cdef long long EARLIEST_MS = _EARLIEST_MS, QUANTITY_MAX = _QUANTITY_MAX, SPAN_MAX_MS = _SPAN_MAX_MS
-cdef Py_ssize_t RAW_MAX_BYTES = _RAW_MAX_BYTES
 cdef Py_ssize_t SHAPES_MAX = _SHAPES_MAX
 cdef enum:
     TOGETHER = 16  # events; what they read fits in the nearest cache
@@ -46,6 +38,9 @@ cdef class QuickLane:
     cdef list _scanned, _sims_met
     cdef Recent _recent
     cdef Text _text
+    # The decoder whose records came last.
+    cdef object _decoder
+    cdef Streamer _streamer
 
     def __init__(self, sims, shapes, numbers, rater):
         self._sims, self._shape, self._number_class = sims.by_key, shapes.get, numbers.of
@@ -62,9 +57,24 @@ cdef class QuickLane:
 
         A few together, so that what is known of their SIMs is fetched from memory for all of them at once.
         """
+        return self.rate_scanned(events, place, items, None, oldest_ms, newest_ms, now_ms)
+
+    def rate_records(
+        self, list events not None, Py_ssize_t place, list items not None, decoder, long long oldest_ms,
+        long long newest_ms, long long now_ms,
+    ):  # fmt: skip
+        """The same of records of the Data Streamer."""
+        if decoder is not self._decoder:
+            self._decoder, self._streamer = decoder, Streamer(decoder)
+        return self.rate_scanned(events, place, items, self._streamer, oldest_ms, newest_ms, now_ms)
+
+    cdef Py_ssize_t rate_scanned(
+        self, list events, Py_ssize_t place, list items, Streamer streamer, long long oldest_ms, long long newest_ms,
+        long long now_ms,
+    ) except -1:  # fmt: skip
         cdef Py_ssize_t count, number
         while place < len(events):
-            count = self.scan_some(events, place, oldest_ms, newest_ms)
+            count = self.scan_some(events, place, streamer, oldest_ms, newest_ms)
             fetch_known(self._sims_met)
             for number in range(count):
                 items.append(self.rated_for(
@@ -76,45 +86,24 @@ cdef class QuickLane:
         return place
 
     cdef Py_ssize_t scan_some(
-        self, list events, Py_ssize_t place, long long oldest_ms, long long newest_ms
+        self, list events, Py_ssize_t place, Streamer streamer, long long oldest_ms, long long newest_ms
     ) except -1:  # fmt: skip
         """Scan a few events, up to one that has to go the long way; answers how many."""
         cdef Py_ssize_t count = min(TOGETHER, len(events) - place), number
+        cdef Rated rated
         cdef Span* fields
         self._scanned, self._sims_met = [], []
         for number in range(count):
             fields = self._fields + number * FIELDS
-            rated = self.scanned(events[place + number], fields, oldest_ms, newest_ms)
+            rated = scanned(events[place + number], streamer, fields, oldest_ms, newest_ms)
             if rated is None:
                 return number
-            sim = self.sim_of(fields)
-            if sim is None:
+            rated.shape, sim = self.shape_of(fields), self.sim_of(fields)
+            if rated.shape is None or sim is None:
                 return number
             self._scanned.append(rated)
             self._sims_met.append(sim)
         return count
-
-    cdef Rated scanned(self, RawEvent raw, Span* fields, long long oldest_ms, long long newest_ms):
-        """The event as far as it tells of itself; None for one that has to go the long way."""
-        value = raw.value
-        if raw.headers or type(value) is not bytes or PyBytes_GET_SIZE(value) > RAW_MAX_BYTES:
-            return None
-        if not scan(value, fields):
-            return None
-        if fields[TENANT].at == NULL or fields[SOURCE].at == NULL or fields[ID].at == NULL or fields[ICCID].at == NULL:
-            return None
-        cdef Rated rated = Rated.__new__(Rated)
-        rated.start_ms, rated.end_ms = time_ms(fields[START_TIME]), time_ms(fields[END_TIME])
-        if not (EARLIEST_MS <= rated.start_ms <= rated.end_ms <= rated.start_ms + SPAN_MAX_MS):
-            return None
-        if rated.end_ms < oldest_ms or rated.start_ms > newest_ms or not has_its_quantity(rated, fields):
-            return None
-        rated.shape = self.shape_of(fields)
-        if rated.shape is None:
-            return None
-        rated.raw = raw
-        take_pieces(rated, fields, PyBytes_AS_STRING(value))
-        return rated
 
     def rate_body(
         self, RawEvent raw not None, body, long long start_ms, long long end_ms, shape, SimFields sim not None,
@@ -237,37 +226,3 @@ cdef class QuickLane:
 
 cdef object text_of(Span span):
     return PyUnicode_DecodeUTF8(span.at, span.size, NULL) if span.at != NULL else None
-
-
-cdef bint says(Span span, const char* word, Py_ssize_t size) noexcept:
-    return span.size == size and not memcmp(span.at, word, size)
-
-
-cdef bint has_its_quantity(Rated rated, Span* fields) noexcept:
-    """Whether it has the one quantity of its service; takes it over, and until when it is charged."""
-    cdef long long volume = number(fields[VOLUME_BYTES]), duration = number(fields[DURATION_MS])
-    cdef long long messages = number(fields[MESSAGE_COUNT])
-    rated.until_ms = rated.end_ms
-    if fields[SERVICE].at == NULL or (volume != UNREAD) + (duration != UNREAD) + (messages != UNREAD) != 1:
-        return False
-    if says(fields[SERVICE], b"data", 4):
-        rated.quantity = volume
-    elif says(fields[SERVICE], b"voice", 5):
-        rated.quantity, rated.until_ms = duration, rated.start_ms + duration
-    elif says(fields[SERVICE], b"message", 7):
-        rated.quantity, rated.until_ms = messages, rated.start_ms
-    else:
-        return False
-    return 0 <= rated.quantity <= QUANTITY_MAX
-
-
-cdef Piece piece_of(Span span, const char* raw) noexcept:
-    cdef Piece piece
-    piece.at, piece.size = <int> (span.at - raw) if span.at != NULL else 0, <int> span.size if span.at != NULL else 0
-    return piece
-
-
-cdef void take_pieces(Rated rated, Span* fields, const char* raw) noexcept:
-    """Note where stands what a record repeats."""
-    rated.source, rated.id = piece_of(fields[SOURCE], raw), piece_of(fields[ID], raw)
-    rated.session_id, rated.called_number = piece_of(fields[SESSION_ID], raw), piece_of(fields[CALLED_NUMBER], raw)

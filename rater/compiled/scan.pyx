@@ -12,7 +12,7 @@ from schemas.checks import TEXT_MAX as _TEXT_MAX
 cdef Py_ssize_t TEXT_MAX = _TEXT_MAX
 cdef enum:
     DIGITS_MAX = 16
-    NAMES_END = FIELDS + 4
+    NAMES_END = FIELDS + 2
 
 
 cdef enum Sort:
@@ -32,8 +32,8 @@ cdef Name[NAMES_END] NAMES = [
     Name(b"mnc", 3, TEXT), Name(b"country", 7, TEXT), Name(b"called_number", 13, TEXT),
     Name(b"destination_country", 19, TEXT), Name(b"session_id", 10, TEXT), Name(b"start_time", 10, GIVEN_TEXT),
     Name(b"end_time", 8, GIVEN_TEXT), Name(b"volume_bytes", 12, DIGITS), Name(b"duration_ms", 11, DIGITS),
-    Name(b"message_count", 13, DIGITS), Name(b"final", 5, FLAG), Name(b"subscriber", 10, NOTHING),
-    Name(b"imsi", 4, NOTHING), Name(b"msisdn", 6, NOTHING),
+    Name(b"message_count", 13, DIGITS), Name(b"imsi", 4, TEXT), Name(b"msisdn", 6, TEXT), Name(b"final", 5, FLAG),
+    Name(b"subscriber", 10, NOTHING),
 ]
 
 
@@ -44,26 +44,6 @@ cdef int field_of(const char* text, Py_ssize_t size) noexcept nogil:
         if NAMES[field].size == size and not memcmp(NAMES[field].text, text, size):
             return field
     return NAMES_END
-
-
-cdef const char* text_end(const char* at, const char* end) noexcept nogil:
-    """The quotation mark that ends a text, or NULL where it is not plain."""
-    while at < end and at[0] != c'"':
-        if 0 <= at[0] < 32 or at[0] == c"\\":
-            return NULL
-        at += 1
-    return at if at < end else NULL
-
-
-cdef const char* past_space(const char* at, const char* end) noexcept nogil:
-    while at < end and (at[0] == c" " or at[0] == c"\n" or at[0] == c"\t" or at[0] == c"\r"):
-        at += 1
-    return at
-
-
-cdef const char* past_word(const char* at, const char* end, const char* word, Py_ssize_t size) noexcept nogil:
-    """Behind a word, NULL where it does not stand here."""
-    return at + size if end - at > size and not memcmp(at, word, size) else NULL
 
 
 cdef const char* past_value(const char* at, const char* end, Sort sort, Span* found) noexcept nogil:

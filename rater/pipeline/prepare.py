@@ -2,7 +2,7 @@
 
 Only looking up SIMs that are not known yet does I/O, in a step of its own (`resolve`). An event in plain JSON of a
 known shape and a known SIM goes straight through (rater/pipeline/quick.py). So does a Data Streamer record, which its
-decoder checks (`_quick_record`). Any other goes the long way, to the same result.
+decoder checks. Any other goes the long way, to the same result.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rater.pipeline.batch import Batch, Fault, Faulted, Item, Rated, RawEvent, Unresolved, Work
-from rater.pipeline.quick import QuickLane, rate_each
+from rater.pipeline.batch import Batch, Fault, Faulted, RawEvent, Unresolved, Work
+from rater.pipeline.quick import QuickLane
 from rater.pipeline.rater import Rater
 from rater.pipeline.sims import Sims, sim_key
 from rater.subscriber import lookup_key
 from rater.tariff.numbers import NumberClasses
 from schemas.decode import Decoder, UsageError, decode_kafka, decoder
 from schemas.fates import Reason
-from schemas.shape import Shapes, shape_key
+from schemas.shape import Shapes
 from schemas.usage import Usage
 
 HOUR_MS = 3_600_000
@@ -53,15 +53,18 @@ class Preparer:
         decode = _decoder(batch.format, batch.tenant, batch.source)
         work = Work(batch, [], [])
         events, place = list(batch.events), 0
-        quick = self._quick if batch.format in ("usage", "auto") else self._quick_records
+        lane, is_plain = self._lane, batch.format in ("usage", "auto")
         while True:
-            place = quick(events, place, work.items, decode, oldest_ms, newest_ms, now_ms)
+            if is_plain:
+                place = lane.rate_all(events, place, work.items, oldest_ms, newest_ms, now_ms)
+            else:
+                place = lane.rate_records(events, place, work.items, decode, oldest_ms, newest_ms, now_ms)
             if place == len(events):
                 return work
             raw = events[place]
             self._slowly(raw, decode, work, oldest_ms, newest_ms)
             if batch.format == "auto":  # a feed keeps to one format
-                quick = self._quick if b'"start_time"' in raw.value else self._quick_records
+                is_plain = b'"start_time"' in raw.value
             place += 1
 
     async def resolve(self, work: Work) -> None:
@@ -81,35 +84,6 @@ class Preparer:
                     event.raw, usage, usage.start_ms, usage.end_ms, event.shape, sim, work.batch.now_ms
                 )
         work.unresolved = []
-
-    def _quick(
-        self, events: list[RawEvent], place: int, items: list[Item], _: Decoder, oldest_ms: int, newest_ms: int,
-        now_ms: int,
-    ) -> int:  # fmt: skip
-        """Rate plain JSON from a place on, up to an event that has to go the long way; answers its place."""
-        return self._lane.rate_all(events, place, items, oldest_ms, newest_ms, now_ms)
-
-    def _quick_records(
-        self, events: list[RawEvent], place: int, items: list[Item], decode: Decoder, oldest_ms: int, newest_ms: int,
-        now_ms: int,
-    ) -> int:  # fmt: skip
-        """The same of records of the Data Streamer."""
-        return rate_each(
-            events, place, items, lambda raw: self._quick_record(raw, decode, oldest_ms, newest_ms, now_ms)
-        )
-
-    def _quick_record(
-        self, raw: RawEvent, decode: Decoder, oldest_ms: int, newest_ms: int, now_ms: int
-    ) -> Rated | Faulted | None:  # fmt: skip
-        """A record of the Data Streamer of a shape and of a SIM that are known, rated; None for any other."""
-        usage = decode.record(raw.value)
-        if usage is None or usage.end_ms < oldest_ms or usage.start_ms > newest_ms:
-            return None
-        sim = self.sims.by_key.get(sim_key(usage.tenant, "iccid", usage.iccid or ""))
-        shape = self._shapes.get(shape_key(usage, None))
-        if sim is None or shape is None:
-            return None
-        return self._lane.rate_body(raw, usage, usage.start_ms, usage.end_ms, shape, sim, now_ms)
 
     def _slowly(self, record: RawEvent, decode: Decoder, work: Work, oldest_ms: int, newest_ms: int) -> None:
         """Any record, the long way."""

@@ -15,8 +15,8 @@ from rater.pipeline.rater import Rater
 from rater.pipeline.sims import Sim, Sims, sim_key
 from rater.tariff.numbers import NumberClasses
 from schemas.adapters.usage_json import UsageEvent, quick
-from schemas.checks import EARLIEST_MS, SPAN_MAX_MS, is_e164, unix_ms
-from schemas.decode import RAW_MAX_BYTES
+from schemas.checks import EARLIEST_MS, SPAN_MAX_MS, is_e164, is_imsi, unix_ms
+from schemas.decode import RAW_MAX_BYTES, Decoder
 from schemas.shape import Shape, Shapes, shape_key
 from schemas.usage import Usage
 
@@ -48,6 +48,25 @@ class InterpretedLane:
         """Rate events from a place on, up to one that has to go the long way; answers its place."""
         return rate_each(events, place, items, lambda raw: self._rate(raw, oldest_ms, newest_ms, now_ms))
 
+    def rate_records(
+        self, events: list[RawEvent], place: int, items: list[Item], decode: Decoder, oldest_ms: int, newest_ms: int,
+        now_ms: int,
+    ) -> int:  # fmt: skip
+        """The same of records of the Data Streamer."""
+        return rate_each(events, place, items, lambda raw: self._rate_record(raw, decode, oldest_ms, newest_ms, now_ms))
+
+    def _rate_record(
+        self, raw: RawEvent, decode: Decoder, oldest_ms: int, newest_ms: int, now_ms: int
+    ) -> Rated | Faulted | None:
+        usage = decode.record(raw.value)
+        if usage is None or usage.end_ms < oldest_ms or usage.start_ms > newest_ms:
+            return None
+        sim = self._sims.by_key.get(sim_key(usage.tenant, "iccid", usage.iccid or ""))
+        shape = self._shapes.get(shape_key(usage, None))
+        if sim is None or shape is None:
+            return None
+        return self.rate_body(raw, usage, usage.start_ms, usage.end_ms, shape, sim, now_ms)
+
     def _rate(self, raw: RawEvent, oldest_ms: int, newest_ms: int, now_ms: int) -> Rated | Faulted | None:
         """The event rated, or why it cannot be; None for one that has to go the long way."""
         value = raw.value
@@ -55,7 +74,7 @@ class InterpretedLane:
             body = quick(value)
         except (ValueError, RecursionError):
             return None
-        if body.iccid is None or body.imsi is not None or body.msisdn is not None or body.subscriber is not None:
+        if body.iccid is None or body.subscriber is not None or not _has_its_names(body):
             return None
         sim = self._sims.by_key.get(sim_key(body.tenant, "iccid", body.iccid))
         number = body.called_number
@@ -78,6 +97,11 @@ class InterpretedLane:
     ) -> Rated | Faulted:
         """A decoded event rated, or why it cannot be."""
         return self._rater.rate(raw, body, start_ms, end_ms, shape, sim, now_ms)
+
+
+def _has_its_names(body: UsageEvent) -> bool:
+    """Whether the SIM's other names are such."""
+    return (body.imsi is None or is_imsi(body.imsi)) and (body.msisdn is None or is_e164(body.msisdn))
 
 
 def _has_its_quantity(body: UsageEvent) -> bool:

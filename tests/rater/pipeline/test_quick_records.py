@@ -20,6 +20,7 @@ from rater.pipeline.quick import InterpretedLane
 from rater.pipeline.settle import Outputs
 from rater.subscriber import Assignment, Subscriber
 from rater.wallet.store import WalletStore
+from schemas.decode import Decoder
 from tests.rater.pipeline.conftest import NOW_MS, Bench
 from tests.rater.pipeline.test_quick import ICCID, OTHER_ICCID, texts, times
 
@@ -147,13 +148,15 @@ def test_the_quick_way_of_a_record_comes_to_what_the_long_way_comes_to(
     """Fate, reason, the field that is wrong, the amount, and every byte that is published."""
     quick = asyncio.run(outcomes(redis_socket, batches, format))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Preparer, "_quick_record", lambda *_: None)
         patch.setattr(prepare, "QuickLane", InterpretedLane)
+        interpreted = asyncio.run(outcomes(redis_socket, batches, format))
+        patch.setattr(Decoder, "record", lambda *_: None)
         slow = asyncio.run(outcomes(redis_socket, batches, format))
-    for one, other in zip(quick, slow, strict=True):
-        assert one.verdicts == other.verdicts
-        assert one.messages == other.messages
-        assert one.tally == other.tally
+    for ways in zip(quick, interpreted, slow, strict=True):
+        for one in ways[:2]:
+            assert one.verdicts == ways[2].verdicts
+            assert one.messages == ways[2].messages
+            assert one.tally == ways[2].tally
 
 
 @pytest.mark.parametrize(
