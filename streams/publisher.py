@@ -11,15 +11,17 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
 from rater.wallet.news import Onward
 from rater.wallet.outbox import Outbox, OutboxItem, OutboxPage
+from rater.wallet.store import News
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 from schemas.notice import Notice
+from streams.heard import Heard
 from streams.metrics import LIFECYCLE as LIFECYCLE_METRIC
 from streams.metrics import OUTBOX_DEPTH
 from streams.patience import patiently
@@ -50,13 +52,13 @@ class Publisher:
         self._sink = sink
         self._clock_ms = clock_ms
         self._woken = asyncio.Event()
-        #: Shards known to have news, and whether there may be more that is not known.
-        self._news: set[int] = set()
+        #: What is known to be new, and whether there may be more that is not known.
+        self._heard = Heard()
         self._look_everywhere = True
         self._look_at = 0.0
         self._leased: set[int] = set()
         #: What is delivered and still to be deleted, by shard.
-        self._done: dict[int, list[bytes]] = {}
+        self._done: defaultdict[int, list[bytes]] = defaultdict(list)
         self._lease_until = 0.0
 
     @property
@@ -64,12 +66,12 @@ class Publisher:
         """The shards that are this process' to look after."""
         return frozenset(self._leased)
 
-    def wake(self, shards: Iterable[int] | None = None) -> None:
-        """Say that there is something to publish in these shards, or may be anywhere."""
-        if shards is None:
+    def wake(self, news: News | None = None) -> None:
+        """Say what is to be published, or that something may be, anywhere."""
+        if news is None:
             self._look_everywhere = True
         else:
-            self._news.update(shards)
+            self._heard.hear(news)
         self._woken.set()
 
     async def run(self) -> None:
@@ -77,7 +79,7 @@ class Publisher:
         try:
             while True:
                 await patiently("redis", self.publish_once)
-                if not self._news:
+                if not self._heard:
                     await self._wait()
         finally:
             await self._let_go()
@@ -125,32 +127,37 @@ class Publisher:
     async def publish_once(self) -> bool:
         """One round over the leased shards with news; answers False once it looked at all and there was nothing."""
         await self._renew()
-        news, self._news = self._news & self._leased, set()
-        # By the clock too: while our own news keep coming, that of timers, commands and other workers must not wait.
-        looks_everywhere = self._look_everywhere or not news or _now() >= self._look_at
+        unread, told = self._heard.take(self._leased)
         try:
-            if looks_everywhere:
-                news |= await self._look()
-            has_published = bool(news) and await self._publish(sorted(news))
-            if self._done and not self._news:
-                await self._forget()
+            has_published = bool(unread or told) and await self._publish(unread, told)
         except BaseException:
-            self._news |= news
-            self._look_everywhere |= looks_everywhere
+            self._heard.must_read([*unread, *told])
             raise
-        return has_published or not looks_everywhere
+        # By the clock too: while our own news keep coming, that of timers, commands and other workers must not wait.
+        if self._look_everywhere or not (unread or told) or _now() >= self._look_at:
+            await self._look()
+        return has_published or bool(self._heard)
 
-    async def _look(self) -> set[int]:
-        """The leased shards in which something waits."""
+    async def _look(self) -> None:
+        """Note in which of our shards something waits; forget before that what is delivered."""
         self._look_everywhere, self._look_at = False, _now() + self._patience_s
-        waiting = await self._outbox.waiting()
+        try:
+            waiting = await self._outbox.waiting(self._done)
+        except BaseException:
+            self._look_everywhere = True
+            raise
+        self._done.clear()
         OUTBOX_DEPTH.set(sum(waiting.values()))
-        return self._leased & waiting.keys()
+        self._heard.must_read(self._leased & waiting.keys())
 
-    async def _publish(self, shards: Sequence[int]) -> bool:
-        """The next page of each shard: one round trip, and one delivery for all."""
-        pages = await self._outbox.read(shards, PAGE_ENTRIES, self._done)
-        self._done = {}
+    async def _publish(self, unread: Sequence[int], told: Mapping[int, OutboxPage]) -> bool:
+        """What was told, and the next page of each shard that has to be read: one delivery for all."""
+        pages = dict(told)
+        if unread:
+            pages |= await self._outbox.read(unread, PAGE_ENTRIES, self._done)
+            self._done.clear()
+            for shard in unread:
+                self._heard.saw(shard, pages[shard])
         messages: dict[str, list[tuple[bytes, bytes]]] = defaultdict(list)
         for page in pages.values():
             for entry in page.entries:
@@ -170,22 +177,17 @@ class Publisher:
     async def _finish(self, shard: int, page: OutboxPage) -> bool:
         """What follows from a page that is delivered; answers whether there was anything."""
         done = await self._forward(page.entries)
-        self._done[shard] = [entry.id for entry in done]
+        self._done[shard] += [entry.id for entry in done]
         for entry in done:
             if isinstance(entry.event, LifecycleEvent):
                 LIFECYCLE_METRIC.labels(entry.event.type, entry.event.reason).inc()
         is_full = len(page.entries) == PAGE_ENTRIES
         if (is_full and done) or (page.has_followers and await self._fan_out(shard)):
-            self._news.add(shard)
+            self._heard.must_read([shard])
         return bool(done) or page.has_followers
 
     async def _fan_out(self, shard: int) -> bool:
         return await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
-
-    async def _forget(self) -> None:
-        """Delete what is delivered; while there are news, it rides with reading them."""
-        await self._outbox.delete(self._done)
-        self._done = {}
 
     async def _forward(self, entries: Sequence[OutboxItem]) -> list[OutboxItem]:
         """Carry out the second legs of transfers; answers the entries that are done with."""
@@ -203,11 +205,12 @@ class Publisher:
         if now < self._lease_until:
             return
         self._leased = {shard for shard in self._shards if await self._outbox.lease(shard, LEASE_S)}
+        self._heard.keep(self._leased)
         self._lease_until = now + LEASE_S / 3
 
     async def _let_go(self) -> None:
         with contextlib.suppress(Exception):
-            await self._forget()
+            await self._outbox.delete(self._done)
         with contextlib.suppress(Exception):
             for shard in self._leased:
                 await self._outbox.release(shard)

@@ -21,7 +21,7 @@ from rater.pipeline.sift import due_of, let_go_charged, open_of, redeliveries_of
 from rater.pipeline.sims import Sims
 from rater.pipeline.stepper import Stepper
 from rater.wallet.entry import Stale
-from rater.wallet.store import WalletStore
+from rater.wallet.store import News, WalletStore
 from schemas.fates import Fate, Reason
 
 #: Rounds without progress in which all stale events are sent together.
@@ -31,7 +31,7 @@ ALONE_MAX = 100
 
 
 #: Told of the shards whose outbox has news, crossings to be published, as soon as they are decided.
-OnNews = Callable[[set[int]], None]
+OnNews = Callable[[News], None]
 
 
 class Charger:

@@ -19,7 +19,7 @@ from rater.wallet.entry import Kind, hold_names
 from rater.wallet.keys import tag
 from rater.wallet.legs import forward, has_arrived
 from rater.wallet.news import NOTICE, ONWARD, Onward, read_notice, read_onward
-from rater.wallet.store import WalletStore
+from rater.wallet.store import Told, WalletStore
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 from schemas.notice import Notice
 
@@ -54,6 +54,11 @@ class OutboxPage(NamedTuple):
     entries: list[OutboxItem]
     has_followers: bool
 
+
+#: Where an entry stands in its stream: (milliseconds, number).
+Place = tuple[int, int]
+#: Before every entry.
+START: Final[Place] = (0, 0)
 
 #: Entries that are delivered, by shard.
 Done = Mapping[int, Sequence[bytes]]
@@ -139,15 +144,18 @@ class Outbox:
         """Crossed wallets whose members are still to follow, in all shards."""
         return sum([await self._redis.llen(f"{tag(shard)}:f") for shard in range(self._store.shards)])
 
-    async def waiting(self, shards: Iterable[int] | None = None) -> dict[int, int]:
-        """How much waits in the shards where something does: entries, and crossings whose members are to follow."""
-        asked = list(range(self._store.shards) if shards is None else shards)
+    async def waiting(self, done: Done = _NOTHING) -> dict[int, int]:
+        """How much waits in the shards where something does: entries, and crossings whose members are to follow.
+
+        Before that, forget what is delivered. One round trip.
+        """
         pipeline = self._redis.pipeline(transaction=False)
-        for shard in asked:
+        dropped = _delete(pipeline, done)
+        for shard in range(self._store.shards):
             pipeline.xlen(f"{tag(shard)}:o")
             pipeline.llen(f"{tag(shard)}:f")
-        counts = await pipeline.execute()
-        waits = {shard: sum(counts[2 * place : 2 * place + 2]) for place, shard in enumerate(asked)}
+        counts = (await pipeline.execute())[dropped:]
+        waits = {shard: sum(counts[2 * shard : 2 * shard + 2]) for shard in range(self._store.shards)}
         return {shard: count for shard, count in waits.items() if count}
 
 
@@ -157,6 +165,21 @@ def _delete(pipeline: Any, done: Done) -> int:
     for shard, ids in found:
         pipeline.xdel(f"{tag(shard)}:o", *ids)
     return len(found)
+
+
+def place_of(entry_id: bytes) -> Place:
+    """Where an entry stands, by its id."""
+    milliseconds, _, number = entry_id.partition(b"-")
+    return int(milliseconds), int(number)
+
+
+def told_page(told: Told) -> tuple[Place, OutboxPage]:
+    """What a call told: the newest entry before its own, and its own."""
+    followers, before, *entries = told
+    items = [
+        OutboxItem(entry_id, unpack_event(packed)) for entry_id, packed in zip(entries[::2], entries[1::2], strict=True)
+    ]
+    return place_of(before) if before else START, OutboxPage(items, bool(followers))
 
 
 def unpack_event(packed: bytes) -> Event:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import RedisCluster
@@ -29,6 +29,12 @@ CALL_ENTRIES_MAX = 4000
 REPLICA_WAIT_MS = 2000
 #: Stale answers that wait for a repair, not for their turn: later events of the wallet do not wait for them.
 _REPAIRED_BY_HAND = ("no_wallet", "currency")
+
+#: What a call tells of its shard's outbox, where it wrote there: how many wallets' members are still to follow, the id
+#: of the newest entry before, then id and entry by turns. `rater.wallet.outbox.told_page` reads it.
+Told = Sequence[Any]
+#: The same by shard, in the order of the calls.
+News = Mapping[int, Sequence[Told]]
 
 
 class WalletStore:
@@ -86,17 +92,17 @@ class WalletStore:
         """The key of a wallet's member."""
         return f"{tag(wallet.shard)}:b:{wallet.tenant}/{wallet.name}/{subscriber}".encode()
 
-    async def charge(self, events: Sequence[Debit], *, now_ms: int, epoch: int = 0) -> set[int]:
+    async def charge(self, events: Sequence[Debit], *, now_ms: int, epoch: int = 0) -> News:
         """Decide usage: sets `head` or `answer` of each event. Those of one wallet are decided in order.
 
-        An epoch of 0 is any. Answers the shards whose outbox has news.
+        An epoch of 0 is any.
         """
         # One view for all calls: what it says was looked up elsewhere by the caller, what is learnt on the way was not.
         dropped = list(self._dropped_before_ms)
         shards = by_wallet(events)
         pages = {shard: pages_of(list(groups.values()), CALL_ENTRIES_MAX) for shard, groups in shards.items()}
         behind: set[bytes] = set()
-        news: set[int] = set()
+        news: defaultdict[int, list[Told]] = defaultdict(list)
         while pages:
             calls = []
             for shard, rest in list(pages.items()):
@@ -106,10 +112,10 @@ class WalletStore:
                 elif sent := in_turn(page, behind):
                     calls.append((shard, sent, pack_charge(sent, now_ms, epoch, dropped[shard])))
             replies = await self._calls("charge", [(tag(shard), packed) for shard, _, packed in calls])
-            for (shard, sent, _), (entries, *answers) in zip(calls, replies, strict=True):
+            for (shard, sent, _), (told, *answers) in zip(calls, replies, strict=True):
                 self._take_replies(shard, sent, answers, behind)
-                if entries:
-                    news.add(shard)
+                if told:
+                    news[shard].append(told)
         return news
 
     def _take_replies(

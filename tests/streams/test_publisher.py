@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from rater.wallet.entry import Entry, Kind
-from rater.wallet.outbox import Outbox
+from rater.wallet.outbox import Outbox, OutboxPage
 from rater.wallet.store import WalletStore
 from streams import publisher as publisher_module
 from streams.crew import Crew
@@ -32,9 +32,12 @@ async def wallets(redis: Any) -> Wallets:
     return Wallets(redis, await WalletStore.open(redis, shards=SHARDS))
 
 
-def publisher_of(wallets: Wallets, sink: SpoolSink) -> Publisher:
-    """Another process: it has a lease token of its own."""
-    return Publisher(Outbox(wallets.redis, wallets.store), SHARDS, sink, lambda: NOW_MS)
+def publisher_of(wallets: Wallets, sink: SpoolSink, *, hears: bool = True) -> Publisher:
+    """Another process: it has a lease token of its own. It hears of what usage wrote, but not of what commands did."""
+    publisher = Publisher(Outbox(wallets.redis, wallets.store), SHARDS, sink, lambda: NOW_MS)
+    if hears:
+        wallets.listeners.append(publisher.wake)
+    return publisher
 
 
 class Consumer:
@@ -185,6 +188,7 @@ async def test_the_shards_of_a_publisher_that_was_killed_are_taken_over(wallets:
     await wallets.opened("1", "sim-1")
     await wallets.decide(usage("1"))
     killed = publisher_of(wallets, BreakingSink(tmp_path, 0, "told"))
+    await killed.publish_once()  # it looks
     with pytest.raises(SinkError):
         await killed.publish_once()
     heir = publisher_of(wallets, SpoolSink(tmp_path))
@@ -223,9 +227,9 @@ async def wallet_of_each_shard(wallets: Wallets, sims: int) -> list[str]:
 
 
 async def keep_waking(publisher: Publisher) -> None:
-    """The first shard has news all the time."""
+    """The first shard has news all the time, of entries that are gone by now."""
     while True:
-        publisher.wake([0])
+        publisher.wake({0: [[0, b""]]})
         await asyncio.sleep(0.005)
 
 
@@ -241,11 +245,55 @@ async def test_news_that_nobody_wakes_for_comes_out_while_other_news_never_ends(
 ) -> None:
     """A timer's, another worker's."""
     names = await wallet_of_each_shard(wallets, sims=1)
-    publisher = publisher_of(wallets, SpoolSink(tmp_path))
+    publisher = publisher_of(wallets, SpoolSink(tmp_path), hears=False)
     async with Crew(publisher.run(), keep_waking(publisher)) as crew:
         await crew.wait(asyncio.sleep(0.3))
         await wallets.decide(usage("1", wallet=names[2], subscriber=f"{names[2]}-0"))
         await crew.wait(heard(tmp_path, names[2], events=2))
+
+
+#: An entry that nobody has heard of: its shard has to be read.
+UNHEARD = b"9999999999999-0"
+
+
+class UnreadOutbox(Outbox):
+    """Is never read."""
+
+    async def read(self, *_: Any) -> dict[int, OutboxPage]:
+        raise AssertionError("it was told all there is")
+
+
+async def test_a_crossing_goes_out_without_being_read_back(wallets: Wallets, tmp_path: Path) -> None:
+    names = await wallet_of_each_shard(wallets, sims=2)
+    await publisher_of(wallets, SpoolSink(tmp_path)).drain()
+    publisher = Publisher(UnreadOutbox(wallets.redis, wallets.store), SHARDS, SpoolSink(tmp_path), lambda: NOW_MS)
+    await publisher.publish_once()
+    wallets.listeners = [publisher.wake]
+    for name in names:
+        await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-0"))
+        await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-1"))  # refused: nothing is told
+    assert await publisher.publish_once()
+    assert [event["subscriber"] for event in records(tmp_path, LIFECYCLE)] == [
+        who for name in names for who in ("", f"{name}-0", f"{name}-1")
+    ]
+    assert sum((await wallets.outbox.waiting()).values()) == 12, "what is delivered goes with the next look"
+    await publisher.publish_once()
+    assert await wallets.outbox.waiting() == {}
+
+
+async def test_what_others_wrote_before_a_crossing_goes_out_before_it(wallets: Wallets, tmp_path: Path) -> None:
+    name = (await wallet_of_each_shard(wallets, sims=1))[0]
+    publisher = publisher_of(wallets, SpoolSink(tmp_path))
+    await publisher.publish_once()
+    await publisher.publish_once()
+    await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-0"))
+    await publisher.publish_once()
+    await wallets.decide(entry(Kind.CREDIT, "1", wallet=name))  # resumed
+    await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-0"))
+    while await publisher.publish_once():
+        pass
+    crossings = [event["type"] for event in records(tmp_path, LIFECYCLE) if event["subscriber"]]
+    assert crossings == ["suspended", "resumed", "suspended"]
 
 
 class FailingOutbox(Outbox):
@@ -272,7 +320,7 @@ async def test_a_failure_in_one_shard_forgets_no_news_of_any(
         outbox.failures = 1
         for name in names[1:]:
             await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-0"))
-        publisher.wake([1, 2, 3])
+        publisher.wake({shard: [[0, UNHEARD]] for shard in (1, 2, 3)})
         for name in names[1:]:
             await crew.wait(heard(tmp_path, name, events=101))
 

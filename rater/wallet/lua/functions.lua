@@ -59,8 +59,7 @@ local function charge(keys, args)
       or charge_in_turn(b, w, last_item, last_member)
     b.first_item, b.first_member = last_item + 1, last_member + 1
   end
-  call:save()
-  replies[1] = #call.outbox + #call.pending  -- news for the publisher
+  replies[1] = call:save()
   return replies
 end
 

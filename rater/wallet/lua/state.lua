@@ -168,7 +168,7 @@ function Call:remembered_usage(wanted)
   return known
 end
 
-function Call:save()
+function Call:save()  -- answers what it tells of the outbox, 0 where that is nothing
   local states = self.states
   for key, w in pairs(self.wallets) do
     if w.dirty then
@@ -188,8 +188,20 @@ function Call:save()
   chunked(sessions, 'HSET', self.tag .. ':x:' .. self.generation)
   chunked(self.verdicts, 'HSET', self.tag .. ':v:' .. self.generation)
   chunked(self.kept, 'HSET', self.tag .. ':k')
-  for _, entry in ipairs(self.outbox) do
-    redis.call('XADD', self.tag .. ':o', '*', 'e', type(entry) == 'string' and entry or cmsgpack.pack(entry))
-  end
   chunked(self.pending, 'RPUSH', self.tag .. ':f')
+  return self:tell()
+end
+
+-- How many wallets' members are still to follow, the newest entry that stood there before, then id and entry by turns.
+function Call:tell()
+  if #self.outbox + #self.pending == 0 then return 0 end
+  local key, told = self.tag .. ':o', {#self.pending}
+  local newest = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+  told[2] = newest and newest[1] or ''
+  for _, entry in ipairs(self.outbox) do
+    local packed = type(entry) == 'string' and entry or cmsgpack.pack(entry)
+    told[#told + 1] = redis.call('XADD', key, '*', 'e', packed)
+    told[#told + 1] = packed
+  end
+  return told
 end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count, groupby
 from typing import Any
@@ -14,7 +14,7 @@ from rater.wallet.entry import Answer, Decision, Entry, Kind, Stale
 from rater.wallet.member import Member
 from rater.wallet.outbox import Outbox
 from rater.wallet.states import WalletState
-from rater.wallet.store import WalletStore
+from rater.wallet.store import News, WalletStore
 from schemas.fates import Reason
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 
@@ -94,6 +94,8 @@ class Wallets:
         self.redis = redis
         self.store = store
         self.outbox = Outbox(redis, store)
+        #: Told of what usage wrote to the outbox, as a worker tells its publisher.
+        self.listeners: list[Callable[[News], None]] = []
 
     async def apply(self, *entries: Entry | Usage, now_ms: int = NOW_MS, epoch: int = 0) -> list[Answer]:
         """Decide: usage in one call, commands in one call."""
@@ -115,7 +117,9 @@ class Wallets:
                 (state,) = await self.store.member_states([key])
                 members[key] = Member(key, state)
             debits.append(await self._debit(one, wallet, members[key], now_ms))
-        await self.store.charge(debits, now_ms=now_ms, epoch=epoch)
+        news = await self.store.charge(debits, now_ms=now_ms, epoch=epoch)
+        for listener in self.listeners:
+            listener(news)
         answers = [debit.decision or debit.answer for debit in debits]
         return [answer for answer in answers if answer is not None]
 
