@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 
 from rater.accounts.book import Accounts
 from rater.accounts.wallets import AccountWallets
@@ -18,6 +18,7 @@ from rater.wallet.store import WalletStore
 from rater.wallet.timers import Timers
 from rater.wallet.transfer import Transfers
 from streams.embedded.parts import EmbeddedParts
+from streams.redis_client import redis_at, redis_of
 
 
 @dataclass
@@ -54,11 +55,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 settings.data, appendfsync="no" if settings.engine.durability == "process" else "always"
             )
             embedded = await stack.enter_async_context(parts)
-            redis: Any = Redis(unix_socket_path=str(embedded.redis_socket))
-        elif settings.redis.cluster:
-            redis = RedisCluster.from_url(settings.redis.url)
+            redis: Any = redis_at(embedded.redis_socket)
         else:
-            redis = Redis.from_url(settings.redis.url)
+            redis = redis_of(settings.redis)
         stack.push_async_callback(redis.aclose)
         engine = settings.engine
         store = await WalletStore.open(redis, shards=engine.shards, durability=engine.durability)
