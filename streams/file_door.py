@@ -30,8 +30,8 @@ from streams.topics import Sink
 
 #: So much of the start of a file, with its size, tells it from another.
 FINGERPRINT_BYTES = 1024 * 1024
-#: Unpacked at a time.
-READ_BYTES = 1024 * 1024
+#: Unpacked at a time; of a file that was cut off, the last so many are not read.
+READ_BYTES = 64 * 1024
 
 
 class Progress(msgspec.Struct):

@@ -32,16 +32,16 @@ class Heard:
         return bool(self._told or self._unread)
 
     def hear(self, news: News) -> None:
-        """Note what calls told."""
+        """Note what calls told, and of more than may wait, that it was more."""
         for shard, told in news.items():
-            self._told[shard] += told
+            self._told[shard] = [*self._told[shard], *told][: CALLS_MAX + 1]
 
     def must_read(self, shards: Iterable[int]) -> None:
         """Note that there may be more in these shards than was told."""
         self._unread.update(shards)
 
     def keep(self, leased: AbstractSet[int]) -> None:
-        """Forget what is known of shards that are not ours: others write and delete there."""
+        """Forget what is known of all other shards: their news is somebody else's."""
         self._seen = {shard: place for shard, place in self._seen.items() if shard in leased}
 
     def take(self, leased: AbstractSet[int]) -> tuple[list[int], dict[int, OutboxPage]]:
@@ -63,16 +63,20 @@ class Heard:
             self._seen[shard] = place_of(page.entries[-1].id)
 
     def _new(self, shard: int, told: Sequence[Told]) -> OutboxPage | None:
-        """What calls told and is not known yet; None where something stood before it that is not known either."""
-        seen, has_followers = self._seen.get(shard, START), False
-        entries: list[OutboxItem] = []
-        for before, page in map(told_page, told[: CALLS_MAX + 1]):
-            if before > seen:
-                return None
-            entries += [entry for entry in page.entries if place_of(entry.id) > seen]
-            seen = max([seen, *(place_of(entry.id) for entry in page.entries)])
-            has_followers |= page.has_followers
+        """What calls told; None where it does not follow upon what is known.
+
+        Something stood before it that nobody told of, or it was read already, or another server took over whose clock
+        is behind.
+        """
         if len(told) > CALLS_MAX:
             return None
+        seen, has_followers = self._seen.get(shard, START), False
+        entries: list[OutboxItem] = []
+        for before, page in map(told_page, told):
+            if before > seen or (page.entries and place_of(page.entries[0].id) <= seen):
+                return None
+            entries += page.entries
+            seen = place_of(entries[-1].id) if entries else seen
+            has_followers |= page.has_followers
         self._seen[shard] = seen
         return OutboxPage(entries, has_followers)

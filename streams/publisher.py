@@ -60,6 +60,8 @@ class Publisher:
         #: What is delivered and still to be deleted, by shard.
         self._done: defaultdict[int, list[bytes]] = defaultdict(list)
         self._lease_until = 0.0
+        #: Where to go on reading a shard that begins with a page of entries that have to stay.
+        self._behind: dict[int, bytes] = {}
 
     @property
     def leased(self) -> frozenset[int]:
@@ -68,10 +70,13 @@ class Publisher:
 
     def wake(self, news: News | None = None) -> None:
         """Say what is to be published, or that something may be, anywhere."""
-        if news is None:
+        ours = None if news is None else {shard: told for shard, told in news.items() if shard in self._leased}
+        if ours is None:
             self._look_everywhere = True
+        elif ours:
+            self._heard.hear(ours)
         else:
-            self._heard.hear(news)
+            return  # whoever has the shard looks soon
         self._woken.set()
 
     async def run(self) -> None:
@@ -79,7 +84,7 @@ class Publisher:
         try:
             while True:
                 await patiently("redis", self.publish_once)
-                if not self._heard:
+                if not (self._heard or self._look_everywhere):
                     await self._wait()
         finally:
             await self._let_go()
@@ -99,6 +104,7 @@ class Publisher:
 
     async def drain(self) -> None:
         """Publish until the outbox is empty, then give the leases back: for commands that end."""
+        self._look_everywhere = True
         try:
             while await patiently("redis", self.publish_once):
                 pass
@@ -136,7 +142,8 @@ class Publisher:
         # By the clock too: while our own news keep coming, that of timers, commands and other workers must not wait.
         if self._look_everywhere or not (unread or told) or _now() >= self._look_at:
             await self._look()
-        return has_published or bool(self._heard)
+        # What a look finds again of what was just read has to stay.
+        return has_published or (bool(self._heard) and not unread)
 
     async def _look(self) -> None:
         """Note in which of our shards something waits; forget before that what is delivered."""
@@ -154,7 +161,7 @@ class Publisher:
         """What was told, and the next page of each shard that has to be read: one delivery for all."""
         pages = dict(told)
         if unread:
-            pages |= await self._outbox.read(unread, PAGE_ENTRIES, self._done)
+            pages |= await self._outbox.read(unread, PAGE_ENTRIES, self._done, self._behind)
             self._done.clear()
             for shard in unread:
                 self._heard.saw(shard, pages[shard])
@@ -182,9 +189,12 @@ class Publisher:
             if isinstance(entry.event, LifecycleEvent):
                 LIFECYCLE_METRIC.labels(entry.event.type, entry.event.reason).inc()
         is_full = len(page.entries) == PAGE_ENTRIES
-        if (is_full and done) or (page.has_followers and await self._fan_out(shard)):
+        self._behind.pop(shard, None)
+        if is_full and not done:  # all of it has to stay: what stands behind it does not wait for that
+            self._behind[shard] = page.entries[-1].id
+        if is_full or (page.has_followers and await self._fan_out(shard)):
             self._heard.must_read([shard])
-        return bool(done) or page.has_followers
+        return bool(done) or is_full or page.has_followers
 
     async def _fan_out(self, shard: int) -> bool:
         return await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
@@ -214,7 +224,8 @@ class Publisher:
         with contextlib.suppress(Exception):
             for shard in self._leased:
                 await self._outbox.release(shard)
-        self._leased = set()
+        self._leased, self._lease_until = set(), 0.0
+        self._heard.keep(self._leased)
 
 
 def _now() -> float:

@@ -63,6 +63,7 @@ START: Final[Place] = (0, 0)
 #: Entries that are delivered, by shard.
 Done = Mapping[int, Sequence[bytes]]
 _NOTHING: Final[Done] = {}
+_FROM_START: Final[Mapping[int, bytes]] = {}
 
 
 class Outbox:
@@ -82,13 +83,18 @@ class Outbox:
         """Give the lease back."""
         await self._redis.eval(_RELEASE, 1, f"{tag(shard)}:lease", self._token)
 
-    async def read(self, shards: Iterable[int], count: int, done: Done = _NOTHING) -> dict[int, OutboxPage]:
-        """The oldest entries of shards, so many each; before that, forget what is delivered. One round trip."""
+    async def read(
+        self, shards: Iterable[int], count: int, done: Done = _NOTHING, behind: Mapping[int, bytes] = _FROM_START
+    ) -> dict[int, OutboxPage]:
+        """The oldest entries of shards, so many each, or those behind an entry; before that, forget what is delivered.
+
+        One round trip.
+        """
         asked = list(shards)
         pipeline = self._redis.pipeline(transaction=False)
         dropped = _delete(pipeline, done)
         for shard in asked:
-            pipeline.xrange(f"{tag(shard)}:o", count=count)
+            pipeline.xrange(f"{tag(shard)}:o", b"(" + behind[shard] if shard in behind else b"-", count=count)
             pipeline.llen(f"{tag(shard)}:f")
         replies = (await pipeline.execute())[dropped:]
         return {

@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from rater.wallet.entry import Entry, Kind
-from rater.wallet.outbox import Outbox, OutboxPage
+from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from streams import publisher as publisher_module
 from streams.crew import Crew
@@ -116,6 +116,8 @@ async def test_between_two_pages_of_one_wallet_another_wallets_news_goes_out(wal
     await wallets.opened("1", *(f"sim-{number:04}" for number in range(1000)))
     await wallets.decide(create("1", wallet=other), join("single", wallet=other))
     publisher = publisher_of(wallets, PagedSink(tmp_path))
+    while await publisher.publish_once():
+        pass
     await wallets.decide(usage("1", subscriber="sim-0000"))
     await publisher.publish_once()
     await wallets.decide(usage("1", wallet=other, subscriber="single"))
@@ -254,46 +256,6 @@ async def test_news_that_nobody_wakes_for_comes_out_while_other_news_never_ends(
 
 #: An entry that nobody has heard of: its shard has to be read.
 UNHEARD = b"9999999999999-0"
-
-
-class UnreadOutbox(Outbox):
-    """Is never read."""
-
-    async def read(self, *_: Any) -> dict[int, OutboxPage]:
-        raise AssertionError("it was told all there is")
-
-
-async def test_a_crossing_goes_out_without_being_read_back(wallets: Wallets, tmp_path: Path) -> None:
-    names = await wallet_of_each_shard(wallets, sims=2)
-    await publisher_of(wallets, SpoolSink(tmp_path)).drain()
-    publisher = Publisher(UnreadOutbox(wallets.redis, wallets.store), SHARDS, SpoolSink(tmp_path), lambda: NOW_MS)
-    await publisher.publish_once()
-    wallets.listeners = [publisher.wake]
-    for name in names:
-        await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-0"))
-        await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-1"))  # refused: nothing is told
-    assert await publisher.publish_once()
-    assert [event["subscriber"] for event in records(tmp_path, LIFECYCLE)] == [
-        who for name in names for who in ("", f"{name}-0", f"{name}-1")
-    ]
-    assert sum((await wallets.outbox.waiting()).values()) == 12, "what is delivered goes with the next look"
-    await publisher.publish_once()
-    assert await wallets.outbox.waiting() == {}
-
-
-async def test_what_others_wrote_before_a_crossing_goes_out_before_it(wallets: Wallets, tmp_path: Path) -> None:
-    name = (await wallet_of_each_shard(wallets, sims=1))[0]
-    publisher = publisher_of(wallets, SpoolSink(tmp_path))
-    await publisher.publish_once()
-    await publisher.publish_once()
-    await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-0"))
-    await publisher.publish_once()
-    await wallets.decide(entry(Kind.CREDIT, "1", wallet=name))  # resumed
-    await wallets.decide(usage("1", wallet=name, subscriber=f"{name}-0"))
-    while await publisher.publish_once():
-        pass
-    crossings = [event["type"] for event in records(tmp_path, LIFECYCLE) if event["subscriber"]]
-    assert crossings == ["suspended", "resumed", "suspended"]
 
 
 class FailingOutbox(Outbox):
