@@ -72,55 +72,70 @@ def settle(work: Work) -> Outputs:
 
 def verdict_of(item: Item) -> Verdict:
     """What a door answers for an event."""
-    if isinstance(item, Faulted):
-        return _fault_verdict(item.fault, item.usage)
-    assert isinstance(item, Rated), "an event leaves the charge stage decided"
-    if item.fault is not None:
-        return _fault_verdict(item.fault, item.usage)
+    fault = _fault_of(item)
+    if fault is not None:
+        return Verdict(_fate_of(fault, item.usage), fault.reason, _explained(fault, item.usage))
+    assert isinstance(item, Rated), "what is no usage has a fault"
+    currency = item.payer.currency
     if item.head is not None:
-        return Verdict(Fate.RATED, Reason.NONE, "", item.amount_nanos, item.payer.currency)
+        return Verdict(Fate.RATED, Reason.NONE, "", item.amount_nanos, currency)
     decision = item.decision
-    first = item.old_fingerprint or (decision.fingerprint if decision is not None and _is_repeat(item) else None)
-    if first is not None:
-        if first == item.fingerprint:
-            return Verdict(Fate.DUPLICATE, Reason.NONE, currency=item.payer.currency, first=decision)
-        return _fault_verdict(_conflict(item), item.usage)
+    if _first_of(item) is not None:
+        return Verdict(Fate.DUPLICATE, Reason.NONE, currency=currency, first=decision)
     assert decision is not None, "an event leaves the charge stage decided"
     uncovered = 0
     if decision.fate is Fate.RATED:
         uncovered = sum(part.amount_nanos for part in as_decided(item, decision)[1]) - decision.charged_nanos
     known = decision if decision.known else None
-    charged, currency = decision.charged_nanos, item.payer.currency
-    return Verdict(decision.fate, decision.reason, "", charged, currency, uncovered, known)
+    return Verdict(decision.fate, decision.reason, "", decision.charged_nanos, currency, uncovered, known)
 
 
-def _fault_verdict(fault: Fault, usage: Usage | None) -> Verdict:
-    if usage is None or fault.reason >= Reason.MALFORMED:
-        return Verdict(Fate.DEAD_LETTERED, fault.reason, f"{fault.field}: {fault.detail}".removeprefix(": "))
-    return Verdict(Fate.PARKED, fault.reason, fault.detail)
+def _fault_of(item: Item) -> Fault | None:
+    """What is wrong with an event; an id that was decided before with other content is."""
+    if not isinstance(item, Rated):
+        assert isinstance(item, Faulted), "an event leaves the charge stage decided"
+        return item.fault
+    if item.fault is not None or item.head is not None:
+        return item.fault
+    first = _first_of(item)
+    return _conflict(item) if first is not None and first != item.fingerprint else None
 
 
-def _is_repeat(item: Rated) -> bool:
-    """Whether the id was decided before, and not at this very delivery."""
+def _first_of(item: Rated) -> bytes | None:
+    """The fingerprint of what was decided under this id before, and not at this very delivery."""
+    if item.old_fingerprint is not None:
+        return item.old_fingerprint
     decision = item.decision
     if decision is None or not decision.known:
-        return False
-    return not (item.is_redelivery and decision.fingerprint == item.fingerprint)
+        return None
+    return None if item.is_redelivery and decision.fingerprint == item.fingerprint else decision.fingerprint
+
+
+def _fate_of(fault: Fault, usage: Usage | None) -> Fate:
+    """What cannot become right is dead; the rest waits for a repair."""
+    return Fate.DEAD_LETTERED if usage is None or fault.reason >= Reason.MALFORMED else Fate.PARKED
+
+
+def _explained(fault: Fault, usage: Usage | None) -> str:
+    if _fate_of(fault, usage) is Fate.PARKED:
+        return fault.detail
+    return f"{fault.field}: {fault.detail}".removeprefix(": ")
 
 
 def _settle_item(item: Item, outputs: Outputs) -> None:
-    verdict = verdict_of(item)
-    outputs.tally.fates[verdict.fate, verdict.reason] += 1
-    if isinstance(item, Faulted):
-        _settle_fault(item.raw, item.usage, item.fault, outputs)
+    fates, fault = outputs.tally.fates, _fault_of(item)
+    if fault is not None:
+        fates[_fate_of(fault, item.usage), fault.reason] += 1
+        _settle_fault(item.raw, item.usage, fault, outputs)
         return
-    assert isinstance(item, Rated), "an event leaves the charge stage decided"
-    if item.fault is not None:
-        _settle_fault(item.raw, item.usage, item.fault, outputs)
-    elif verdict.fate is Fate.DEAD_LETTERED:
-        _settle_fault(item.raw, item.usage, _conflict(item), outputs)
-    elif verdict.fate is not Fate.DUPLICATE and item.decision is not None:
-        _settle_decision(item, item.decision, outputs)
+    assert isinstance(item, Rated), "what is no usage has a fault"
+    decision = item.decision
+    if item.head is None and _first_of(item) is not None:
+        fates[Fate.DUPLICATE, Reason.NONE] += 1
+        return
+    assert decision is not None, "an event leaves the charge stage decided"
+    fates[decision.fate, decision.reason] += 1
+    _settle_decision(item, decision, outputs)
 
 
 def _settle_decision(event: Rated, decision: Decision, outputs: Outputs) -> None:
@@ -146,7 +161,7 @@ def _conflict(event: Rated) -> Fault:
 
 def _settle_fault(raw: RawEvent, usage: Usage | None, fault: Fault, outputs: Outputs) -> None:
     batch, (tenant, source, event_id) = outputs.batch, fault.identity
-    if usage is None or fault.reason >= Reason.MALFORMED:
+    if usage is None or _fate_of(fault, usage) is Fate.DEAD_LETTERED:
         letter = DeadLetter(
             reason=fault.reason.label,
             field=fault.field,
