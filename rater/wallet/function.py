@@ -1,7 +1,8 @@
 """Loads the wallet function into Redis, under a name that carries its version.
 
 Two versions of the engine side by side each call their own functions, so an upgrade needs no pause. `VERSION` is raised
-whenever what stands in Redis (keys, packed states, verdicts) could be read differently by the version before.
+whenever what stands in Redis (keys, packed states, verdicts), or an answer, could be read differently by the version
+before.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from redis.asyncio import RedisCluster
 
-VERSION = 5
+VERSION = 6
 LIBRARY = f"rater_{VERSION}"
 
 #: In the order in which they are joined: each uses what those before it define.

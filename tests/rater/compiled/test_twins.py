@@ -222,7 +222,8 @@ def test_a_compiled_event_has_what_an_interpreted_one_has() -> None:
 
 def test_what_is_not_compiled_does_the_same() -> None:
     """The laws of the money path, with the twins in Python at work."""
-    tests = ["pipeline/test_quick.py", "wallet/test_usage.py", "wallet/test_at_once.py", "wallet/test_member.py"]
+    quick = ["pipeline/test_quick.py", "pipeline/test_quick_records.py"]
+    tests = [*quick, "wallet/test_usage.py", "wallet/test_at_once.py", "wallet/test_member.py"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(f"tests/rater/{test}" for test in tests)],
         env=os.environ | {"INTERPRETED_RATER": "1"},
