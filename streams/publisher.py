@@ -70,13 +70,13 @@ class Publisher:
 
     def wake(self, news: News | None = None) -> None:
         """Say what is to be published, or that something may be, anywhere."""
-        ours = None if news is None else {shard: told for shard, told in news.items() if shard in self._leased}
-        if ours is None:
+        if news is None:
             self._look_everywhere = True
-        elif ours:
-            self._heard.hear(ours)
         else:
-            return  # whoever has the shard looks soon
+            ours = {shard: told for shard, told in news.items() if shard in self._leased}
+            if not ours:
+                return  # whoever has the shards looks soon
+            self._heard.hear(ours)
         self._woken.set()
 
     async def run(self) -> None:

@@ -41,3 +41,9 @@ cdef inline const char* past_space(const char* at, const char* end) noexcept nog
 cdef inline const char* past_word(const char* at, const char* end, const char* word, Py_ssize_t size) noexcept nogil:
     """Behind a word, NULL where it does not stand here."""
     return at + size if end - at > size and not memcmp(at, word, size) else NULL
+
+
+cdef inline const char* past_digits(const char* at, const char* end) noexcept nogil:
+    while at < end and c"0" <= at[0] <= c"9":
+        at += 1
+    return at

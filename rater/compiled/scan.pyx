@@ -62,8 +62,7 @@ cdef const char* past_value(const char* at, const char* end, Sort sort, Span* fo
             return NULL
         found.at, found.size = begin, at - begin
         return at + 1 if found.size <= TEXT_MAX or letters(found[0]) <= TEXT_MAX else NULL
-    while at < end and c"0" <= at[0] <= c"9":
-        at += 1
+    at = past_digits(at, end)
     if at == begin or at - begin > DIGITS_MAX or (begin[0] == c"0" and at - begin > 1):
         return NULL
     found.at, found.size = begin, at - begin

@@ -7,7 +7,7 @@ from rater.compiled.event cimport Piece, Rated
 from rater.compiled.fields cimport RawEvent
 from rater.compiled.scan cimport (
     CALLED_NUMBER, DURATION_MS, END_TIME, ICCID, ID, IMSI, MESSAGE_COUNT, MSISDN, SERVICE, SESSION_ID, SOURCE,
-    START_TIME, TENANT, UNREAD, VOLUME_BYTES, Span, number, scan, time_ms,
+    START_TIME, TENANT, UNREAD, VOLUME_BYTES, Span, number, past_digits, scan, time_ms,
 )
 from rater.compiled.streamer cimport Streamer
 
@@ -60,11 +60,7 @@ cdef bint has_its_names(Span* fields) noexcept:
 
 
 cdef bint is_digits(const char* text, Py_ssize_t size) noexcept:
-    cdef Py_ssize_t place
-    for place in range(size):
-        if not c"0" <= text[place] <= c"9":
-            return False
-    return True
+    return past_digits(text, text + size) == text + size
 
 
 cdef bint has_its_quantity(Rated rated, Span* fields) noexcept:

@@ -6,7 +6,7 @@ does not read is left to schemas/adapters/streamer.py, and it reads nothing othe
 
 from libc.string cimport memcmp
 
-from rater.compiled.scan cimport Span, past_space, past_word, text_end
+from rater.compiled.scan cimport Span, past_digits, past_space, past_word, text_end
 
 cdef enum:
     DEEPEST = 8  # objects and arrays in one another
@@ -123,7 +123,7 @@ cdef const char* past_named(const char* at, const char* end, int name, int depth
     if sort == TEXT_VALUE:
         return NULL
     at = past_number(at, end)
-    if at == NULL or sort != DECIMAL and not is_whole(Span(begin, at - begin)):
+    if at == NULL or sort != DECIMAL and (past_digits(begin, end) != at or at - begin > ID_DIGITS):
         return NULL
     found.fields[NAMES[name].leads_to] = Span(begin, at - begin)
     return at
@@ -206,25 +206,11 @@ cdef const char* past_number(const char* at, const char* end) noexcept nogil:
     return at
 
 
-cdef const char* past_digits(const char* at, const char* end) noexcept nogil:
-    while at < end and c"0" <= at[0] <= c"9":
-        at += 1
-    return at
-
-
 cdef bint is_ascii(const char* at, const char* end) noexcept nogil:
     """Whether no letter needs to be decoded to know that it is one."""
     while at < end and (<unsigned char> at[0]) < 128:
         at += 1
     return at == end
-
-
-cdef bint is_whole(Span number) noexcept nogil:
-    cdef Py_ssize_t place
-    for place in range(number.size):
-        if not c"0" <= number.at[place] <= c"9":
-            return False
-    return number.size <= ID_DIGITS
 
 
 cdef int name_of(const char* text, Py_ssize_t size, int level) noexcept nogil:
