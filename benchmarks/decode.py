@@ -11,7 +11,7 @@ from benchmarks.run import Run, cpu_us
 from benchmarks.traffic import traffic
 from schemas.decode import decoder
 from schemas.sample import TENANT
-from streams.file_door import read_records
+from streams.usage_file import UsageFile
 
 
 async def decode(run: Run) -> Part:
@@ -34,7 +34,7 @@ async def decode(run: Run) -> Part:
 
 
 def _records(run: Run, path: Path) -> list[bytes]:
-    return list(islice(read_records(path), run.sizes.events))
+    return list(islice(UsageFile(path).records(), run.sizes.events))
 
 
 def _cloud_event(plain: bytes) -> bytes:

@@ -8,6 +8,7 @@ RaterError
  +- PlanError           what is asked of a subscription cannot be done; names the field
  |   +- UnknownPlanError   the catalogue has no such plan
  +- AccountError        an account command cannot be carried out; has the field, and whether it is wrong, refused ...
+ +- UsageFileError      a usage file cannot be read to its end; says up to where it was
  +- PartsError          an embedded or external part (Redis, ClickHouse, Kafka) did not start or answer
 """
 
@@ -60,6 +61,10 @@ class AccountError(RaterError):
         self.why = why
         self.field = field
         self.detail = detail
+
+
+class UsageFileError(RaterError):
+    """A usage file cannot be read to its end."""
 
 
 class PartsError(RaterError):

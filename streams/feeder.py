@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from rater.settings import KafkaSettings
 from streams.brokers import client_options
-from streams.file_door import read_records
+from streams.usage_file import UsageFile
 
 #: Records whose delivery is awaited together.
 PAGE = 5000
@@ -50,7 +50,7 @@ async def feed_topic(kafka: KafkaSettings, topic: str, paths: Iterable[Path]) ->
     sent = 0
     try:
         partitions = sorted(await producer.partitions_for(topic))
-        for page in _pages(record for path in paths for record in read_records(path)):
+        for page in _pages(record for path in paths for record in UsageFile(path).records()):
             waiting = []
             for number, record in enumerate(page):
                 key = sim_of(record)

@@ -13,7 +13,8 @@ from streams.clickhouse.ledger import open_clickhouse
 from streams.clickhouse.server import ClickHouse
 from streams.embedded.parts import EmbeddedParts
 from streams.kafka import MESSAGE_BYTES, KafkaCursor, KafkaSink, KafkaSource, begin_group_at_end, create_topics
-from streams.spool import SpoolCursor, SpoolSink, SpoolSource, begin_at_end
+from streams.spool import SpoolCursor, SpoolSource, begin_at_end
+from streams.spool_sink import SpoolSink
 from streams.topics import ALL, LEDGER, Cursor, Sink, Source
 
 Client = TypeVar("Client", KafkaSink, KafkaSource, KafkaCursor)

@@ -1,97 +1,26 @@
-"""Topics as files: what stands in for Kafka on one machine. `DATA/topics/<topic>/<number>.jsonl`, one message a line.
+"""Topics as files: what stands in for Kafka on one machine. `DATA/topics/<topic>/<number>.jsonl`; here they are read.
 
-Any number of processes may append; a lock on the topic keeps their lines whole. A process killed in the middle of a
-write leaves half a line at the end: it was never acknowledged, so the next writer cuts it off, and readers stop before
-it. Segments are never changed once the next one exists, so they can be archived or shipped as they are.
+How they are written: streams/segments.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
-from streams.topics import LEDGER, Ends, Messages, Page
+from streams.segments import locked, segments, whole_bytes
+from streams.topics import LEDGER, Ends, Page
 
-#: A segment is closed at this size; small enough to open in an editor's pager, large enough to be few.
-SEGMENT_BYTES = 256 * 1024 * 1024
 #: Read at a time: thousands of lines, and little to hold.
 PAGE_BYTES = 4 * 1024 * 1024
 
 #: Number of a segment, and a byte in it.
 Place = tuple[int, int]
-
-
-def _segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.jsonl"))
-
-
-class SpoolSink:
-    """Appends messages to topic files. `fsync` waits for the disk too (durability `machine`)."""
-
-    def __init__(self, folder: Path, *, fsync: bool = False, segment_bytes: int = SEGMENT_BYTES) -> None:
-        self._folder = folder
-        self._fsync = fsync
-        self._segment_bytes = segment_bytes
-
-    async def publish(self, messages: Messages) -> None:
-        """Append all messages; they are with the operating system (kill -9 keeps them) when this returns."""
-        await asyncio.to_thread(self._publish, messages)
-
-    def _publish(self, messages: Messages) -> None:
-        for topic, pairs in messages.items():
-            if pairs:
-                self._append(topic, b"\n".join([*[value for _, value in pairs], b""]))
-
-    def _append(self, topic: str, data: bytes) -> None:
-        with _locked(self._folder / topic) as folder:
-            segments = _segments(folder)
-            path = segments[-1] if segments else folder / "00000000.jsonl"
-            # Before the segment is closed: readers stop before half a line, and would never reach the next segment.
-            if path.exists() and _cut_torn_tail(path) >= self._segment_bytes:
-                path = folder / f"{int(path.stem) + 1:08d}.jsonl"
-            with path.open("ab", buffering=0) as file:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(file.fileno(), view) :]
-                if self._fsync:
-                    os.fdatasync(file.fileno())
-
-    async def close(self) -> None:
-        """Nothing is held open between batches."""
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-
-
-def _whole_bytes(descriptor: int) -> int:
-    """Where the last whole line ends."""
-    end = os.lseek(descriptor, 0, os.SEEK_END)
-    while end and os.pread(descriptor, 1, end - 1) != b"\n":
-        start = max(0, end - 65536)
-        found = os.pread(descriptor, end - start, start).rfind(b"\n")
-        end = start + found + 1 if found >= 0 else start
-    return end
-
-
-def _cut_torn_tail(path: Path) -> int:
-    """Cut off half a line at the end; answers the size that is left."""
-    with path.open("r+b", buffering=0) as file:
-        end = _whole_bytes(file.fileno())
-        if end != os.fstat(file.fileno()).st_size:
-            file.truncate(end)
-        return end
 
 
 def _whole_lines(file: BinaryIO, rows_max: int) -> list[bytes]:
@@ -136,7 +65,7 @@ class SpoolSource:
 
     def _read_topic(self, topic: str, rows_max: int) -> Iterator[Page]:
         segment, offset = self._cursors.get(topic, (0, 0))
-        for path in _segments(self._folder / topic):
+        for path in segments(self._folder / topic):
             number = int(path.stem)
             if number < segment:
                 continue
@@ -155,7 +84,7 @@ class SpoolSource:
 
     async def commit(self) -> None:
         """Replace the cursor file; a crash leaves the old or the new one, never half."""
-        with _locked(self._cursor_path.parent):  # another command of the group may be further by now
+        with locked(self._cursor_path.parent):  # another command of the group may be further by now
             stored = _stored(self._cursor_path)
             for topic, place in stored.items():
                 self._cursors[topic] = max(place, self._cursors.get(topic, place))
@@ -179,9 +108,9 @@ class SpoolCursor:
         """The last whole line of each topic that has one: (segment, where it ends)."""
         found: dict[str, Place] = {}
         for topic in self._topics:
-            for path in _segments(self._folder / topic)[-2:]:  # the last may hold no whole line yet
+            for path in segments(self._folder / topic)[-2:]:  # the last may hold no whole line yet
                 with path.open("rb", buffering=0) as file:
-                    if end := _whole_bytes(file.fileno()):
+                    if end := whole_bytes(file.fileno()):
                         found[topic] = (int(path.stem), end)
         return found
 
@@ -197,7 +126,7 @@ class SpoolCursor:
 async def begin_at_end(folder: Path, group: str, topics: Sequence[str]) -> None:
     """Let a group that has not read yet begin behind what stands in the topics now."""
     path = _cursor_path(folder, group)
-    with _locked(path.parent):  # of two that begin at the same time one does
+    with locked(path.parent):  # of two that begin at the same time one does
         if not path.exists():
             ends = await SpoolCursor(folder, group, topics).ends()
             temporary = path.with_suffix(".tmp")

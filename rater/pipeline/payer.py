@@ -209,3 +209,10 @@ class Payer(PayerFields):
         self.joins = self.lives and (live is None or live.subscription.assigned_ms < assignment.from_ms)
         self.key = f"{subscriber.tenant}/{wallet.name}".encode()
         self.text = payer_text(subscriber.tenant, subscriber.id, assignment.account, wallet.name)
+
+    def begin_of(self, wallet: str) -> tuple[bytes, str]:
+        """Key and beginning of the record of what a wallet decided: this one, or the one that paid before a move."""
+        if wallet == self.wallet.name:
+            return self.key, self.text
+        of = self.subscriber
+        return f"{of.tenant}/{wallet}".encode(), payer_text(of.tenant, of.id, self.assignment.account, wallet)

@@ -128,17 +128,13 @@ def records(
 
 def _texts(event: Rated, terms: Terms | ChargePart, decided_ms: int, **rare: Any) -> tuple[str, str]:
     """The middle and the end of a record."""
-    book, shape = event.payer.book, event.shape
-    if isinstance(terms, Terms):
-        start_ms, rate_name = event.start_ms, terms.rate_name
+    book, body, offer = event.payer.book, event.body, event.offer
+    if isinstance(terms, Terms) and decided_ms < offer.billed_until_ms:
+        text, late = offer.text, False
     else:
-        start_ms, rate_name = terms.start_ms, terms.rate
-    period, late = billing_period(terms.period, start_ms, decided_ms, book.zone)
-    if isinstance(terms, Terms) and not late:
-        text = event.offer.text
-    else:
-        text = book.text(shape, period, terms, rate_name, terms.explanation)
-    body = event.body
+        start_ms, name = (event.start_ms, terms.rate_name) if isinstance(terms, Terms) else (terms.start_ms, terms.rate)
+        period, late = billing_period(terms.period, start_ms, decided_ms, book.zone)
+        text = book.text(event.shape, period, terms, name, terms.explanation)
     return text, rare_text(called_number=body.called_number, session_id=body.session_id, late=late, **rare)
 
 

@@ -13,7 +13,6 @@ from rater.pipeline.tally import Tally, Verdict
 from rater.wallet.entry import Decision
 from schemas.fates import Fate, Reason
 from schemas.faults import DeadLetter, ParkedEvent
-from schemas.rated import payer_text
 from schemas.usage import Usage
 
 #: Topics, in the order in which they are published.
@@ -142,14 +141,13 @@ def _settle_decision(event: Rated, decision: Decision, outputs: Outputs) -> None
     terms, parts = as_decided(event, decision)
     tally = outputs.tally
     is_rated = decision.fate is Fate.RATED
-    payer, currency, tenant = event.payer, event.payer.currency, event.body.tenant
-    begin = payer_text(tenant, payer.subscriber.id, payer.assignment.account, decision.wallet)
-    key = f"{tenant}/{decision.wallet}".encode()
+    key, begin = event.payer.begin_of(decision.wallet)
     for value in records(event, begin, terms, parts, decision):
         outputs.add(RATED if is_rated else REFUSED, key, value)
     tally.redelivered += decision.known
     if is_rated:
         cost = sum(part.amount_nanos for part in parts)
+        currency = event.payer.currency
         tally.charged_nanos[currency] += decision.charged_nanos
         tally.uncovered_nanos[currency] += cost - decision.charged_nanos
 

@@ -17,7 +17,7 @@ A row is a line: a broken quote costs its own row only, and a quoted line break 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -42,19 +42,20 @@ ALIASES: Final = {
 ROW_ERROR: Final = "row_error"
 
 
-def csv_records(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield each row of a file (an iterable of its lines, header first) as one JSON object."""
-    header: list[str] | None = None
-    names: list[bytes] = []
-    for line in lines:
-        stripped = line.rstrip(b"\r\n")
-        if not stripped:
-            continue
-        if header is None:
-            header = _header(stripped)
-            names = [msgspec.json.encode(name) + b":" for name in header] if len({*header}) == len(header) else []
-        else:
-            yield plain_row(names, stripped) or _record(header, stripped)
+class CsvRecords:
+    """The rows of one file, each as one JSON object."""
+
+    def __init__(self) -> None:
+        self._header: list[str] | None = None
+        self._names: list[bytes] = []
+
+    def take(self, lines: Iterable[bytes]) -> list[bytes]:
+        """The records of the file's next lines; its first line is the header."""
+        rows = [row for line in lines if (row := line.rstrip(b"\r\n"))]
+        if self._header is None and rows:
+            self._header = header = _header(rows.pop(0))
+            self._names = [msgspec.json.encode(name) + b":" for name in header] if len({*header}) == len(header) else []
+        return [plain_row(self._names, row) or _record(self._header or [], row) for row in rows]
 
 
 @compiled.twin("rows")

@@ -11,9 +11,11 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from rater.errors import UsageFileError
 from rater.pipeline.tally import Tally
 from streams.engine import Engine
-from streams.file_door import FileDoor, count_records, unfinished
+from streams.file_door import FileDoor, unfinished
+from streams.usage_file import UsageFile
 
 
 @dataclass
@@ -22,6 +24,13 @@ class Fed:
 
     tally: Tally = field(default_factory=Tally)
     seconds: float = 0.0
+    #: What is wrong with files that could not be read to their end.
+    faults: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Raise what is wrong with files, once the rest is reported."""
+        if self.faults:
+            raise UsageFileError("\n".join(self.faults))
 
 
 def progress_bar() -> Progress:
@@ -43,8 +52,14 @@ async def feed_files(engine: Engine, files: Sequence[Path], tenant: str = "", so
     fed = Fed()
     with progress_bar() as progress:
         for path in files:
+            file = UsageFile(path)
+            total = file.count()
+            try:
+                file.check()  # before any of it is charged: what stands before the damage may be wrong too
+            except UsageFileError as error:
+                fed.faults.append(f"{error}; none of it was rated")
+                continue
             door = FileDoor(path, settings.data / "files", intake)
-            total = count_records(path)
             task = progress.add_task(path.name, total=total, completed=door.progress.position, rate=0.0)
             started = time.perf_counter()
 

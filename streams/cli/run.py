@@ -29,5 +29,6 @@ def run(settings: Settings, files: tuple[Path, ...], tenant: str, source: str, a
         async with open_engine(settings, kafka=False) as engine:
             fed = await feed_files(engine, files, tenant or settings.intake.tenant, source or settings.intake.source)
             show(await gather(engine.clickhouse, settings, fed), as_json=as_json)
+            fed.check()
 
     asyncio.run(main())

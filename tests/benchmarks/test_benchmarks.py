@@ -26,7 +26,7 @@ from rater.wallet.outbox import Outbox
 from rater.wallet.store import WalletStore
 from schemas.sample import CLOCK
 from streams.publisher import Publisher
-from streams.spool import SpoolSink
+from streams.spool_sink import SpoolSink
 from streams.topics import TopicRecord
 
 NOW_MS = int(CLOCK.timestamp() * 1000)

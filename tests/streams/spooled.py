@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
-from streams.spool import SpoolSink
+from streams.spool_sink import SpoolSink
 from streams.topics import ALL, Messages
 
 

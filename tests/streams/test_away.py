@@ -23,7 +23,8 @@ from streams.crew import Crew
 from streams.file_door import FileDoor
 from streams.parts import Parts, open_parts
 from streams.publisher import Publisher
-from streams.spool import SpoolSink, SpoolSource
+from streams.spool import SpoolSource
+from streams.spool_sink import SpoolSink
 from streams.topics import DEAD_LETTERS, LIFECYCLE, PARKED, RATED, REFUSED
 from tests.rater.pipeline.conftest import Bench, message, usage
 from tests.rater.wallet.server import Server, running

@@ -22,7 +22,8 @@ from streams.commands import CommandDesk
 from streams.engine import Engine
 from streams.parts import Parts
 from streams.publisher import Publisher
-from streams.spool import SpoolSink, SpoolSource
+from streams.spool import SpoolSource
+from streams.spool_sink import SpoolSink
 from streams.topics import DEAD_LETTERS, records_of
 from tests.rater.pipeline.conftest import NOW_MS, Bench
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import orjson
 import pytest
 
+from rater.errors import UsageFileError
 from rater.money import parse_nanos
 from rater.pipeline.tally import Tally
 from rater.settings import IntakeSettings
@@ -24,9 +25,10 @@ from schemas.fates import Fate, Reason
 from schemas.sample import CLOCK, TENANT, damaged
 from schemas.sample.fleet import make_wallets
 from schemas.sample.forms import CSV_HEADER, Drawn, emnify_csv, emnify_json
-from streams.file_door import FileDoor, count_records, read_records
-from streams.spool import SpoolSink
+from streams.file_door import FileDoor
+from streams.spool_sink import SpoolSink
 from streams.topics import DEAD_LETTERS, PARKED, RATED, REFUSED
+from streams.usage_file import UsageFile
 from tests.rater.pipeline.conftest import NOW_MS, Bench, message, usage
 from tests.streams.spooled import BreakingSink, SinkError, delivered, lines, records
 
@@ -90,7 +92,7 @@ async def test_a_file_of_a_thousand_damaged_records_is_fully_accounted_for(bench
     assert max(len(record.raw) for record in expected) > 10_000_000
     assert int(CLOCK.timestamp()) * 1000 == NOW_MS
     path = write(tmp_path / "damaged.jsonl", [record.raw for record in expected])
-    assert count_records(path) == 1000
+    assert UsageFile(path).count() == 1000
     tally = await feed(bench, path, tmp_path, tenant=TENANT, batch_events=100)
     assert tally.events == 1000
     assert tally.adds_up
@@ -125,7 +127,7 @@ async def whole(redis: Any, path: Path, folder: Path) -> tuple[set[tuple[str, by
     """What a run that nothing disturbs brings, and what it leaves in the wallets."""
     bench = await set_up_month(redis)
     tally = await feed(bench, path, folder)
-    assert tally.events == count_records(path)
+    assert tally.events == UsageFile(path).count()
     assert min(tally.of(fate) for fate in Fate) > 0, "the month has every fate"
     found = list(delivered(folder))
     assert len(set(found)) == len(found)
@@ -134,7 +136,7 @@ async def whole(redis: Any, path: Path, folder: Path) -> tuple[set[tuple[str, by
 
 def check_resumed(path: Path, folder: Path, cut: FileDoor, rest: FileDoor, expected: set[tuple[str, bytes]]) -> None:
     assert rest.progress.run == cut.progress.run == 0
-    assert cut.tally.events + rest.tally.events == count_records(path), "it goes on where it was acknowledged"
+    assert cut.tally.events + rest.tally.events == UsageFile(path).count(), "it goes on where it was acknowledged"
     assert set(delivered(folder)) == expected, "the same records to the byte, no other, and none is missing"
     again = door_of(path, folder)
     assert (again.progress.run, again.progress.position) == (1, 0), "given again it is another run"
@@ -177,7 +179,7 @@ async def test_a_run_that_is_cancelled_goes_on_and_ends_as_if_it_had_not_been(
     with pytest.raises(asyncio.CancelledError):
         await running
     rest = door_of(path, folder)
-    assert acknowledged * BATCH <= rest.progress.position < count_records(path)
+    assert acknowledged * BATCH <= rest.progress.position < UsageFile(path).count()
     await rest.run(await bench.pipeline(), SpoolSink(folder), lambda: NOW_MS)
     check_resumed(path, folder, cut, rest, expected)
     assert await left(bench) == balances
@@ -268,7 +270,7 @@ async def test_gzip_and_csv_give_the_same_events_as_plain_lines(redis: Any, tmp_
     form = WalletForm(tenant="t", wallet="w", currency="EUR", plan="payg", balance="1000", sims=sims)
     expected: list[tuple[str, dict[str, Any]]] = []
     for suffix, path in paths.items():
-        assert count_records(path) == len(list(read_records(path))) == len(drawn)
+        assert UsageFile(path).count() == len(list(UsageFile(path).records())) == len(drawn)
         bench, folder = await empty(redis), tmp_path / suffix
         await load_wallets([form], bench.store, bench.directory, now_ms=NOW_MS)
         first = await feed(bench, path, folder, **settings)
@@ -280,3 +282,25 @@ async def test_gzip_and_csv_give_the_same_events_as_plain_lines(redis: Any, tmp_
             assert tally.of(Fate.DUPLICATE) == first.of(Fate.RATED), "and are known in every other form"
             assert not tally.charged_nanos
             assert tally.adds_up
+
+
+@pytest.mark.parametrize("kept", [20, 2_000, 7_000])
+async def test_what_can_be_read_of_a_damaged_file_is_rated_and_the_whole_file_adds_the_rest(
+    bench: Bench, tmp_path: Path, kept: int
+) -> None:
+    await bench.wallet("w", "1000.00", "sim-1")
+    chance = Random(5)
+    events = [usage(f"{chance.getrandbits(200)}", "sim-1", 1) for _ in range(500)]
+    path = tmp_path / "usage.jsonl.gz"
+    whole = gzip.compress(b"".join(event + b"\n" for event in events))
+    path.write_bytes(whole[:kept])
+    door = door_of(path, tmp_path)
+    with pytest.raises(UsageFileError, match=r"usage.jsonl.gz: damaged behind record \d+: .*"):
+        await door.run(await bench.pipeline(), SpoolSink(tmp_path), lambda: NOW_MS)
+    rated = door.tally.of(Fate.RATED)
+    assert rated == door.tally.events == UsageFile(path).count() == len(records(tmp_path, RATED)) < len(events)
+    path.write_bytes(whole)
+    tally = await feed(bench, path, tmp_path)
+    assert tally.of(Fate.DUPLICATE) == rated
+    assert tally.of(Fate.RATED) == len(events) - rated
+    assert [record["id"] for record in records(tmp_path, RATED)] == [orjson.loads(event)["id"] for event in events]

@@ -17,7 +17,7 @@ from streams import publisher as publisher_module
 from streams.crew import Crew
 from streams.heard import CALLS_MAX
 from streams.publisher import Publisher
-from streams.spool import SpoolSink
+from streams.spool_sink import SpoolSink
 from streams.topics import LIFECYCLE, Messages
 from tests.rater.wallet.building import NOW_MS, Wallets, create, entry, usage
 from tests.streams.spooled import BreakingSink, SinkError, records

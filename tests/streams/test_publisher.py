@@ -18,7 +18,7 @@ from rater.wallet.store import WalletStore
 from streams import publisher as publisher_module
 from streams.crew import Crew
 from streams.publisher import FAN_OUT_MEMBERS, Publisher
-from streams.spool import SpoolSink
+from streams.spool_sink import SpoolSink
 from streams.topics import JOURNAL, LIFECYCLE, Messages
 from tests.rater.wallet.building import NOW_MS, Wallets, create, entry, join, usage
 from tests.streams.spooled import BreakingSink, SinkError, records

@@ -6,10 +6,13 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.spool import PAGE_BYTES, SpoolCursor, SpoolSink, SpoolSource
+from streams.segments import locked
+from streams.spool import PAGE_BYTES, SpoolCursor, SpoolSource
+from streams.spool_sink import SpoolSink
 from streams.topics import records_of
 
 
@@ -145,3 +148,35 @@ async def test_lines_longer_than_a_page_come_whole_and_each_knows_its_place(tmp_
     assert [record.value for record in records] == values
     data = (tmp_path / "rated" / "00000000.jsonl").read_bytes()
     assert all(data[at : at + len(value)] == value for _, _, at, value in records)
+
+
+async def test_a_topic_that_another_process_is_writing_is_waited_for_and_stops_nothing_else(tmp_path: Path) -> None:
+    sink, source = SpoolSink(tmp_path), SpoolSource(tmp_path, "reader")
+    await sink.publish({"rated": _pairs(b"1")})
+    with locked(tmp_path / "rated"):
+        waiting = asyncio.create_task(sink.publish({"rated": _pairs(b"2")}))
+        await sink.publish({"refused": _pairs(b"other")})
+        assert not waiting.done()
+    await waiting
+    assert await _read_all(source) == [b"1", b"2", b"other"]
+
+
+@pytest.mark.parametrize("change", ["taken away", "another in its place", "half a line", "a line"])
+async def test_what_happened_to_a_segment_meanwhile_is_noticed(tmp_path: Path, change: str) -> None:
+    sink = SpoolSink(tmp_path)
+    await sink.publish({"rated": _pairs(b"before")})
+    (segment,) = (tmp_path / "rated").glob("*.jsonl")
+    if change in ("taken away", "another in its place"):
+        segment.rename(tmp_path / "kept")
+    if change == "another in its place":
+        segment.write_bytes(b"second\n")
+    elif change != "taken away":
+        with segment.open("ab") as file:
+            file.write(b"second\n" if change == "a line" else b"second")
+    await sink.publish({"rated": _pairs(b"after")})
+    expected = {
+        "taken away": b"after\n", "another in its place": b"second\nafter\n",
+        "half a line": b"before\nafter\n", "a line": b"before\nsecond\nafter\n",
+    }  # fmt: skip
+    assert segment.read_bytes() == expected[change]
+    await sink.close()

@@ -28,7 +28,7 @@ from rater.wallet.transfer import Order, Transfers
 from schemas.commands import WalletCommand
 from schemas.fates import Fate
 from streams.publisher import Publisher
-from streams.spool import SpoolSink
+from streams.spool_sink import SpoolSink
 from streams.transit import watch_transit
 from tests.rater.wallet.building import NOW_MS, Wallets, create, entry
 from tests.rater.wallet.dying import Crash, DyingRedis

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.adapters.csv_records import csv_records
+from schemas.adapters.csv_records import CsvRecords
 from schemas.decode import UsageError, decoder
 from schemas.fates import Reason
 from schemas.usage import Usage
@@ -15,13 +15,13 @@ HEADER = b"id,traffic_type_id,event_start_timestamp,event_stop_timestamp,volume,
 ROW = b"1,5,2026-10-01 00:00:00,2026-10-01 00:01:00,0.000005,,,8988303000000000001\n"
 
 
-def decoded(*lines: bytes) -> list[Usage | UsageError]:
-    decode = decoder("emnify", "acme")
-    return [result for record in csv_records(lines) for result in decode(record)]
+def decoded(*lines: bytes, format: str = "emnify") -> list[Usage | UsageError]:
+    decode = decoder(format, "acme")
+    return [result for record in CsvRecords().take(lines) for result in decode(record)]
 
 
 def test_a_row_keeps_every_cell_under_its_column() -> None:
-    (record,) = csv_records([b'"id","endpoint_name","note"\r\n', b'"7","a, ""quoted"" name",\r\n'])
+    (record,) = CsvRecords().take([b'"id","endpoint_name","note"\r\n', b'"7","a, ""quoted"" name",\r\n'])
     assert json.loads(record) == {"id": "7", "endpoint_name": 'a, "quoted" name'}
 
 
@@ -48,7 +48,7 @@ def test_the_names_of_the_json_records_are_understood_as_columns() -> None:
 )
 @pytest.mark.parametrize("format", ["emnify", "auto"])
 def test_a_broken_row_is_malformed_and_costs_the_next_one_nothing(row: bytes, detail: str, format: str) -> None:
-    first, second = (result for record in csv_records([HEADER, row, ROW]) for result in decoder(format, "acme")(record))
+    first, second = decoded(HEADER, row, ROW, format=format)
     assert isinstance(first, UsageError)
     assert (first.field, first.reason, first.detail) == ("row", Reason.MALFORMED, detail)
     assert isinstance(second, Usage)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.adapters.csv_records import csv_records
+from schemas.adapters.csv_records import CsvRecords
 from schemas.adapters.streamer import exact_bytes
 from schemas.decode import UsageError, decoder
 from schemas.fates import Reason
@@ -75,7 +75,7 @@ def test_the_data_sample_of_1nce_as_printed_ends_before_it_starts() -> None:
 @pytest.mark.parametrize("format", ["1nce", "auto"])
 def test_the_csv_sample_of_1nce(format: str) -> None:
     with (FIXTURES / "1nce-cdr.csv").open("rb") as file:
-        first, second = (one(format, row) for row in csv_records(file))
+        first, second = (one(format, row) for row in CsvRecords().take(file))
     assert first == Usage(
         tenant="acme", source="1nce", id="4427264001", service="data", volume_bytes=741, mcc="262", mnc="03",
         iccid="8988280666001000001", imsi="901405101000001", msisdn="+882285101000001",
@@ -92,7 +92,7 @@ def test_a_record_and_its_csv_row_are_the_same_event() -> None:
         "start_timestamp": "2021-05-11T11:17:25Z", "end_timestamp": "2021-05-11T11:19:51.000Z",
     }  # fmt: skip
     with (FIXTURES / "1nce-cdr.csv").open("rb") as file:
-        row = next(iter(csv_records(file)))
+        row = CsvRecords().take(file)[0]
     assert one("1nce", raw(record)) == one("1nce", row)
 
 

@@ -1,6 +1,5 @@
 """The sample: the same from the same seed, and as much repeated and damaged as it says."""
 
-import gzip
 from collections import Counter
 from pathlib import Path
 
@@ -9,13 +8,13 @@ import pytest
 from rater.geo.codes import COUNTRIES
 from rater.geo.networks import country_of_mcc
 from rater.wallet.load import read_wallets
-from schemas.adapters.csv_records import csv_records
 from schemas.decode import UsageError, decoder
 from schemas.fates import Fate, Reason
 from schemas.sample import CLOCK, RECORDS, TENANT, damaged, generate
 from schemas.sample.fleet import luhn_digit
 from schemas.sample.networks import ALL, Network
 from schemas.usage import Usage
+from streams.usage_file import UsageFile
 
 EVENTS = 20_000
 
@@ -27,15 +26,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def raw_records(path: Path) -> list[bytes]:
-    with gzip.open(path, "rb") as file:
-        return list(csv_records(file)) if ".csv" in path.suffixes else [line.rstrip(b"\n") for line in file]
-
-
 @pytest.fixture(scope="module")
 def results(folder: Path) -> list[Usage | UsageError]:
     decode = decoder("auto", TENANT)
-    return [result for name in RECORDS for raw in raw_records(folder / name) for result in decode(raw)]
+    return [result for name in RECORDS for raw in UsageFile(folder / name).records() for result in decode(raw)]
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(folder: Path, tmp_path: Path) -> None:
@@ -47,11 +41,11 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(folder: Path, t
 
 
 def test_there_are_as_many_records_as_asked_for(folder: Path) -> None:
-    assert sum(len(raw_records(folder / name)) for name in RECORDS) == EVENTS
+    assert sum(len(list(UsageFile(folder / name).records())) for name in RECORDS) == EVENTS
 
 
 def test_two_percent_are_repeats(folder: Path) -> None:
-    repeats = sum(count - 1 for name in RECORDS for count in Counter(raw_records(folder / name)).values())
+    repeats = sum(count - 1 for name in RECORDS for count in Counter(UsageFile(folder / name).records()).values())
     # A few more: the same record may be damaged in the same way twice.
     assert EVENTS * 20 // 1000 <= repeats <= EVENTS * 21 // 1000
 

@@ -30,7 +30,8 @@ from streams.embedded.kafka import KafkaServer
 from streams.embedded.ports import free_ports
 from streams.kafka import KafkaCursor, KafkaSink
 from streams.opening import WRITER_GROUP, create_topics_of, topics_folder
-from streams.spool import SpoolCursor, SpoolSink
+from streams.spool import SpoolCursor
+from streams.spool_sink import SpoolSink
 from streams.topics import LIFECYCLE, RATED
 from streams.worker_process import environment
 from tests.clickhouse_server import ClickHouseServer

@@ -16,7 +16,8 @@ from streams.clickhouse.ledger import open_clickhouse
 from streams.clickhouse.server import AwayError, ClickHouse
 from streams.clickhouse.writer import Writer
 from streams.clickhouse.written import Written
-from streams.spool import SpoolCursor, SpoolSink, SpoolSource
+from streams.spool import SpoolCursor, SpoolSource
+from streams.spool_sink import SpoolSink
 from streams.topics import JOURNAL, LIFECYCLE, RATED, TopicRecord
 from tests.streams.clickhouse.conftest import Server, connect
 from tests.streams.clickhouse.rows import entry, message, rated, suspended

@@ -28,7 +28,7 @@ from streams.http.problems import Problem
 from streams.metrics import CHARGED, EVENTS
 from streams.parts import Parts
 from streams.publisher import Publisher
-from streams.spool import SpoolSink
+from streams.spool_sink import SpoolSink
 from tests.rater.pipeline.conftest import NOW_MS, Bench, message
 from tests.streams.spooled import BreakingSink, records
 from tests.streams.test_metrics import samples, since

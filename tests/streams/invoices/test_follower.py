@@ -13,7 +13,8 @@ from rater.invoices.model import Invoice
 from rater.money import NANOS
 from schemas.notice import Notice
 from streams.invoices.follower import GROUP, InvoiceFollower
-from streams.spool import SpoolSink, SpoolSource
+from streams.spool import SpoolSource
+from streams.spool_sink import SpoolSink
 from streams.topics import NOTICES
 from tests.streams.invoices.building import Billing
 

@@ -19,13 +19,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rater.errors import PartsError, SettingError
 from rater.settings import KafkaSettings
 from streams.embedded.kafka import KafkaServer
-from streams.file_door import read_records
 from streams.load import Fleet, Recipe, Traffic
 from streams.load.file_sender import FileSender
 from streams.load.http_sender import HttpSender
 from streams.load.kafka_sender import KafkaSender
 from streams.load.offer import offer
 from streams.load.pace import Pace
+from streams.usage_file import UsageFile
 
 RECIPE = Recipe(Fleet(wallets=50), day=date(2026, 10, 20), damaged_ppm=100_000)
 EVENTS = 3000
@@ -36,7 +36,7 @@ PAGE = Traffic(RECIPE).page(EVENTS, 0)
 async def test_a_file_reads_back_through_the_file_door(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     report = await offer(Traffic(RECIPE), FileSender(path), Pace(0, EVENTS))
-    assert list(read_records(path)) == PAGE.values
+    assert list(UsageFile(path).records()) == PAGE.values
     assert report.sorts == PAGE.sorts
     assert not report.failed
 

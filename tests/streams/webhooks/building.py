@@ -17,7 +17,8 @@ from rater.settings import WebhookSettings
 from rater.wallet.store import WalletStore
 from schemas.lifecycle import LifecycleEvent, WalletEntry
 from schemas.notice import Notice
-from streams.spool import SpoolSink, SpoolSource
+from streams.spool import SpoolSource
+from streams.spool_sink import SpoolSink
 from streams.topics import JOURNAL, LIFECYCLE, NOTICES
 from streams.webhooks.delivery import Delivery, decode_delivery
 from streams.webhooks.dispatcher import Dispatcher

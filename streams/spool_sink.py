@@ -1,0 +1,81 @@
+"""Writes topics as files. See streams/segments.py."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from streams.segments import cut_torn_tail, locked, segments
+from streams.topics import Messages
+
+#: A segment is closed at this size; small enough to open in an editor's pager, large enough to be few.
+SEGMENT_BYTES = 256 * 1024 * 1024
+
+
+class SpoolSink:
+    """Appends messages to topic files. `fsync` waits for the disk too (durability `machine`)."""
+
+    def __init__(self, folder: Path, *, fsync: bool = False, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._fsync = fsync
+        self._segment_bytes = segment_bytes
+        self._last: dict[str, _Segment] = {}
+
+    async def publish(self, messages: Messages) -> None:
+        """Append all messages; they are with the operating system (kill -9 keeps them) when this returns."""
+        for topic, pairs in messages.items():
+            if pairs:
+                data = b"\n".join([*[value for _, value in pairs], b""])
+                # A thread only where there is something to wait for: it would hand the interpreter over at each call.
+                if self._fsync or not self._append(topic, data, wait=False):
+                    await asyncio.to_thread(self._append, topic, data, wait=True)
+
+    def _append(self, topic: str, data: bytes, *, wait: bool) -> bool:
+        with locked(self._folder / topic, wait=wait) as is_ours:
+            if is_ours:
+                segment = self._last.get(topic)
+                if segment is None or segment.size >= self._segment_bytes or not segment.is_as_left():
+                    segment = self._last[topic] = self._opened(self._folder / topic)
+                segment.append(data)
+                if self._fsync:
+                    os.fdatasync(segment.file.fileno())
+            return is_ours
+
+    def _opened(self, folder: Path) -> _Segment:
+        found = segments(folder)
+        path = found[-1] if found else folder / "00000000.jsonl"
+        # Before the segment is closed: readers stop before half a line, and would never reach the next segment.
+        if path.exists() and cut_torn_tail(path) >= self._segment_bytes:
+            path = folder / f"{int(path.stem) + 1:08d}.jsonl"
+        return _Segment(path)
+
+    async def close(self) -> None:
+        """Let go of the files."""
+        while self._last:
+            self._last.popitem()[1].file.close()
+
+
+class _Segment:
+    """The last segment of a topic, as it was left. Used under the topic's lock only."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("ab", buffering=0)
+        self._path = path
+        found = os.fstat(self.file.fileno())
+        self.size, self._inode = found.st_size, found.st_ino
+
+    def is_as_left(self) -> bool:
+        """Whether nobody wrote to it or took it away since: it ends with a whole line, and is the last one still."""
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return False
+        return found.st_size == self.size and found.st_ino == self._inode
+
+    def append(self, data: bytes) -> None:
+        """Write it all; what a failure leaves of it changes the size, so that it is seen and cut off."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.file.fileno(), view) :]
+        self.size += len(data)
