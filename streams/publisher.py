@@ -192,12 +192,13 @@ class Publisher:
         self._behind.pop(shard, None)
         if is_full and not done:  # all of it has to stay: what stands behind it does not wait for that
             self._behind[shard] = page.entries[-1].id
-        if is_full or (page.has_followers and await self._fan_out(shard)):
+        if is_full:
             self._heard.must_read([shard])
+        elif page.has_followers:
+            told = await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
+            if told:
+                self._heard.hear({shard: [told]})
         return bool(done) or is_full or page.has_followers
-
-    async def _fan_out(self, shard: int) -> bool:
-        return await self._outbox.fan_out(shard, FAN_OUT_MEMBERS, now_ms=self._clock_ms())
 
     async def _forward(self, entries: Sequence[OutboxItem]) -> list[OutboxItem]:
         """Carry out the second legs of transfers; answers the entries that are done with."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from redis.asyncio import RedisCluster
 
-VERSION = 6
+VERSION = 7
 LIBRARY = f"rater_{VERSION}"
 
 #: In the order in which they are joined: each uses what those before it define.

@@ -115,8 +115,8 @@ class Outbox:
                 return True
         return False
 
-    async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
-        """Let the next page of members follow a crossed wallet; their events come to the outbox."""
+    async def fan_out(self, shard: int, members: int, *, now_ms: int) -> Told:
+        """Let the next page of members follow a crossed wallet; tells what came to the outbox, empty without one."""
         return await self._store.fan_out(shard, members, now_ms=now_ms)
 
     async def forward(self, onward: Onward, *, now_ms: int) -> bool:

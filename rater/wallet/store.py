@@ -30,7 +30,7 @@ REPLICA_WAIT_MS = 2000
 #: Stale answers that wait for a repair, not for their turn: later events of the wallet do not wait for them.
 _REPAIRED_BY_HAND = ("no_wallet", "currency")
 
-#: What a call tells of its shard's outbox, where it wrote there: how many wallets' members are still to follow, the id
+#: What a call tells of its shard's outbox, where it wrote there: whether members of wallets are still to follow, the id
 #: of the newest entry before, then id and entry by turns. `rater.wallet.outbox.told_page` reads it.
 Told = Sequence[Any]
 #: The same by shard, in the order of the calls.
@@ -217,9 +217,10 @@ class WalletStore:
         """
         await self._call("rotate", tag(shard), now_ms, window_ms, safe_ms)
 
-    async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
-        """Bring up to `members` members of a crossed wallet after it; answers whether there was one."""
-        return bool(await self._call("fan_out", tag(shard), members, now_ms))
+    async def fan_out(self, shard: int, members: int, *, now_ms: int) -> Told:
+        """Bring up to `members` members of a crossed wallet after it; tells what it wrote, empty if none crossed."""
+        told: Told = await self._call("fan_out", tag(shard), members, now_ms)
+        return told
 
     async def replace(self, key: str, before: bytes, after: bytes) -> bool:
         """Write a directory entry if it is still the one that was read."""

@@ -78,6 +78,39 @@ async def test_a_crossing_goes_out_without_being_read_back(wallets: Wallets, tmp
     assert await wallets.outbox.waiting() == {}
 
 
+async def test_sims_that_follow_their_wallet_go_out_without_being_read_back(
+    wallets: Wallets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "FAN_OUT_MEMBERS", 30)
+    (name, *_) = await wallet_of_each_shard(wallets, sims=200)
+    await publisher_of(wallets, SpoolSink(tmp_path)).drain()
+    publisher = Publisher(UnreadOutbox(wallets.redis, wallets.store), SHARDS, SpoolSink(tmp_path), lambda: NOW_MS)
+    wallets.listeners = [(await at_rest(publisher)).wake]
+    await cross(wallets, name)
+    for _ in range(7):  # the 32 of the call itself, and six pages
+        assert await publisher.publish_once()
+    assert not publisher._heard, "nothing is left to be told"
+    told = [event["subscriber"] for event in records(tmp_path, LIFECYCLE)]
+    assert told == ["", *sorted(f"{name}-{number}" for number in range(200))]
+
+
+async def test_what_a_command_writes_between_two_pages_of_sims_comes_between_them(
+    wallets: Wallets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_module, "FAN_OUT_MEMBERS", 30)
+    (name, *_) = await wallet_of_each_shard(wallets, sims=200)
+    publisher = await at_rest(publisher_of(wallets, SpoolSink(tmp_path)))
+    await cross(wallets, name)
+    await publisher.publish_once()
+    await refill(wallets, name)
+    await publisher.drain()
+    expected = [entry["subscriber"] for entry in records(tmp_path, LIFECYCLE) if entry["type"] == "suspended"]
+    assert len(expected) == 1 + 32 + 30
+    assert crossings(tmp_path, name) == ["suspended", "resumed"]
+    last = {event["subscriber"]: event["type"] for event in records(tmp_path, LIFECYCLE)}
+    assert set(last.values()) == {"resumed"}
+
+
 @pytest.mark.parametrize("entries", [2, 3, 4, 6, 7, 1000])
 async def test_what_others_wrote_before_a_crossing_goes_out_before_it(
     wallets: Wallets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: int

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from rater.wallet.entry import Entry, Kind
 from rater.wallet.outbox import Outbox
-from rater.wallet.store import WalletStore
+from rater.wallet.store import Told, WalletStore
 from streams import publisher as publisher_module
 from streams.crew import Crew
 from streams.publisher import FAN_OUT_MEMBERS, Publisher
@@ -263,7 +263,7 @@ class FailingOutbox(Outbox):
 
     failures = 0
 
-    async def fan_out(self, shard: int, members: int, *, now_ms: int) -> bool:
+    async def fan_out(self, shard: int, members: int, *, now_ms: int) -> Told:
         if shard == 1 and self.failures:
             self.failures -= 1
             raise RedisConnectionError("it is away")

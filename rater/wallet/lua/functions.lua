@@ -116,14 +116,16 @@ end
 local function fan_out(keys, args)
   local call = open_call(keys[1], tonumber(args[2]))
   local head = redis.call('LINDEX', keys[1] .. ':f', 0)
-  if not head then return 0 end
+  if not head then return {} end
   local tenant, name, cursor, reason, cause = unpack(cmsgpack.unpack(head))
   local wallet = call:load_wallets({{tenant, name}})[1]
   cursor = wallet.currency and page(call, wallet, cursor, tonumber(args[1]), reason, cause)
-  call:save()
+  local told = call:save()
+  if told == 0 then told = {0, ''} end
   if cursor then redis.call('LSET', keys[1] .. ':f', 0, cmsgpack.pack({tenant, name, cursor, reason, cause}))
   else redis.call('LPOP', keys[1] .. ':f') end
-  return 1
+  told[1] = redis.call('LLEN', keys[1] .. ':f')
+  return told
 end
 
 local function lookup(keys, args)
