@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import RedisCluster
@@ -12,12 +12,12 @@ from redis.asyncio import RedisCluster
 from rater.errors import UnsafeRedisError, WalletError
 from rater.wallet import function
 from rater.wallet.command_call import pack_commands
-from rater.wallet.debit import Debit, WalletRef
+from rater.wallet.debit import Debit
 from rater.wallet.durability import Durability, check_durability
 from rater.wallet.entry import Answer, Decision, Entry, Stale
-from rater.wallet.keys import shard_of, tag, values_of
+from rater.wallet.keys import tag
 from rater.wallet.pages import by_wallet, in_turn, pages_of, put_head
-from rater.wallet.states import MemberState, WalletState, member_state, wallet_state
+from rater.wallet.reader import WalletReader
 from rater.wallet.usage_call import pack_charge
 from rater.wallet.verdict import unpack_answer, unpack_head, unpack_verdict
 
@@ -37,14 +37,13 @@ Told = Sequence[Any]
 News = Mapping[int, Sequence[Told]]
 
 
-class WalletStore:
+class WalletStore(WalletReader):
     """Open it with `WalletStore.open`; safe to share between tasks."""
 
     def __init__(self, redis: Any, shards: int, durability: Durability) -> None:
-        self._redis = redis
+        super().__init__(redis, shards)
         self._durability = durability
         self._dropped_before_ms = [0] * shards
-        self.shards = shards
 
     @classmethod
     async def open(cls, redis: Any, *, shards: int = 8, durability: Durability = "process") -> WalletStore:
@@ -70,10 +69,6 @@ class WalletStore:
             dropped = await self._redis.hget(f"{tag(shard)}:meta", "dropped_before_ms")
             self._dropped_before_ms[shard] = int(dropped or 0)
 
-    def shard_of(self, tenant: str, wallet: str) -> int:
-        """The shard the wallet lives in."""
-        return shard_of(tenant, wallet, self.shards)
-
     def slow_lane_before_ms(self, shard: int) -> int:
         """Ids decided before this time may be forgotten here; what could be as old is looked up in ClickHouse."""
         return self._dropped_before_ms[shard]
@@ -82,15 +77,6 @@ class WalletStore:
     def dropped_before_ms(self) -> tuple[int, ...]:
         """The same of every shard."""
         return tuple(self._dropped_before_ms)
-
-    def wallet_ref(self, tenant: str, wallet: str) -> WalletRef:
-        """Where a wallet stands, for `charge`."""
-        shard = self.shard_of(tenant, wallet)
-        return WalletRef(tenant, wallet, shard, f"{tag(shard)}:w:{tenant}/{wallet}".encode())
-
-    def member_key(self, wallet: WalletRef, subscriber: str) -> bytes:
-        """The key of a wallet's member."""
-        return f"{tag(wallet.shard)}:b:{wallet.tenant}/{wallet.name}/{subscriber}".encode()
 
     async def charge(self, events: Sequence[Debit], *, now_ms: int, epoch: int = 0) -> News:
         """Decide usage: sets `head` or `answer` of each event. Those of one wallet are decided in order.
@@ -225,48 +211,3 @@ class WalletStore:
     async def replace(self, key: str, before: bytes, after: bytes) -> bool:
         """Write a directory entry if it is still the one that was read."""
         return bool(await self._call("replace", key, before, after))
-
-    async def wallet(self, tenant: str, wallet: str) -> WalletState | None:
-        """A wallet as it stands, or None."""
-        packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:w:{tenant}/{wallet}")
-        return wallet_state(tenant, wallet, packed)
-
-    async def wallets(self, refs: Iterable[WalletRef]) -> list[WalletState | None]:
-        """Wallets as they stand, each None where there is none."""
-        wanted = list(refs)
-        states = await values_of(self._redis, [ref.key for ref in wanted])
-        return [wallet_state(ref.tenant, ref.name, packed) for ref, packed in zip(wanted, states, strict=True)]
-
-    async def member(self, tenant: str, wallet: str, subscriber: str) -> MemberState | None:
-        """A subscriber as its wallet's shard knows it, or None."""
-        packed = await self._redis.get(f"{tag(self.shard_of(tenant, wallet))}:b:{tenant}/{wallet}/{subscriber}")
-        if packed is None:
-            return None
-        return member_state(subscriber, packed)
-
-    async def documents(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Subscriptions by key."""
-        return await values_of(self._redis, keys)
-
-    async def pools(self, refs: Sequence[WalletRef]) -> list[str]:
-        """The subscriber that is each wallet's pool; empty where there is none."""
-        keys = [f"{tag(ref.shard)}:q:{ref.tenant}/{ref.name}".encode() for ref in refs]
-        return [(name or b"").decode() for name in await values_of(self._redis, keys)]
-
-    async def remembered(self, tenant: str, wallet: str, digest: bytes) -> Decision | None:
-        """What was decided on a command."""
-        packed = await self._redis.hget(f"{tag(self.shard_of(tenant, wallet))}:k", digest)
-        return unpack_verdict(packed, known=True) if packed is not None else None
-
-    async def member_states(self, keys: Sequence[bytes]) -> list[bytes]:
-        """The packed states of members, by key; empty where there is none."""
-        return [state or b"" for state in await values_of(self._redis, keys)]
-
-    async def members(self, tenant: str, wallet: str, page: int = 1000, after: str = "") -> AsyncIterator[str]:
-        """The names of a wallet's members, in order, from behind a name on."""
-        key = f"{tag(self.shard_of(tenant, wallet))}:m:{tenant}/{wallet}"
-        start = f"({after}" if after else "-"
-        while names := await self._redis.zrangebylex(key, start, "+", start=0, num=page):
-            for name in names:
-                yield name.decode()
-            start = "(" + names[-1].decode()
