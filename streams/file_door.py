@@ -1,9 +1,9 @@
 """Usage from files: JSON lines or CSV, gzip or not. Resumable, and safe to run twice.
 
-Progress is kept beside the data, by the file's own fingerprint, and is written only after a batch is safe. A run that
-was cut short goes on where it stopped, under the same run number, so what was decided but not delivered is a
-redelivery and its records are rebuilt. A file that was read to its end and is given again is a new run: every event
-that was decided is a duplicate.
+Progress is kept beside the data (streams/file_progress.py) and is written only after a batch is safe. A run that was
+cut short goes on where it stopped, under the same run number, so what was decided but not delivered is a redelivery and
+its records are rebuilt. A file that was read to its end and is given again is a new run: every event that was decided
+is a duplicate.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-import msgspec
-
 from rater.pipeline.batch import Batch, Door, RawEvent
 from rater.pipeline.pipeline import Pipeline
 from rater.pipeline.settle import Outputs
@@ -22,20 +20,12 @@ from rater.pipeline.tally import Tally
 from rater.settings import IntakeSettings
 from streams.conveyor import Conveyor
 from streams.crew import Crew
+from streams.file_progress import Progress, ProgressFile
 from streams.topics import Sink
 from streams.usage_file import UsageFile
 
 #: So much of the start of a file, with its size, tells it from another.
 FINGERPRINT_BYTES = 1024 * 1024
-
-
-class Progress(msgspec.Struct):
-    """How far a file was read: the next record's number, and in which run."""
-
-    file: str
-    run: int = 0
-    position: int = 0
-    done: bool = False
 
 
 class FileDoor:
@@ -45,31 +35,24 @@ class FileDoor:
         self._file = UsageFile(path)
         self._settings = settings
         digest = _fingerprint(path)
-        self._progress_path = progress_folder / f"{digest}.json"
-        self.progress = self._load()
+        self._progress = ProgressFile(progress_folder / f"{digest}.json", path)
         self._door = Door(f"file:{path.name}#{digest}:{self.progress.run}")
         self.tally = Tally()
+
+    @property
+    def progress(self) -> Progress:
+        """How far it was read."""
+        return self._progress.progress
 
     @property
     def read(self) -> int:
         """Records of the file that are dealt with."""
         return self.progress.position
 
-    def _load(self) -> Progress:
-        name = str(self._file.path)
-        if not self._progress_path.exists():
-            return Progress(name)
-        progress = msgspec.json.decode(self._progress_path.read_bytes(), type=Progress)
-        if progress.done:
-            return Progress(name, progress.run + 1)
-        return progress
-
-    def _save(self) -> None:
-        """Replace the file whole."""
-        self._progress_path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._progress_path.with_suffix(".tmp")
-        temporary.write_bytes(msgspec.json.encode(self.progress))
-        temporary.replace(self._progress_path)
+    @property
+    def is_begun(self) -> bool:
+        """Whether a run of it was cut short; what that had decided may still have to be delivered."""
+        return self._progress.is_begun
 
     async def run(
         self,
@@ -89,19 +72,14 @@ class FileDoor:
             for outputs in delivered:
                 self.tally.add(outputs.tally)
             assert isinstance(delivered[-1].batch.receipt, int)
-            self.progress.position = delivered[-1].batch.receipt
-            # In place, which no kill can tear: so few bytes of a page. In a run they only become more.
-            os.pwrite(kept.fileno(), msgspec.json.encode(self.progress), 0)
+            self._progress.reached(delivered[-1].batch.receipt)
             on_progress()
 
-        self._save()
-        with self._progress_path.open("r+b") as kept:
+        with self._progress.run():
             async with Conveyor(pipeline, sink, acknowledge, beside) as conveyor:
                 for events in self._batches():
                     await conveyor.put(self._batch(events, clock_ms()))
                 await conveyor.drain()
-        self.progress.done = True
-        self._save()
         self._file.check()
         return self.tally
 
@@ -121,12 +99,6 @@ class FileDoor:
                 del events[:size]
         if events:
             yield events
-
-
-def unfinished(progress_folder: Path) -> list[str]:
-    """Files whose reading was cut short: what was decided of them may still be asked for."""
-    found = (msgspec.json.decode(path.read_bytes(), type=Progress) for path in progress_folder.glob("*.json"))
-    return [progress.file for progress in found if not progress.done]
 
 
 def _fingerprint(path: Path) -> str:

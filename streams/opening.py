@@ -38,7 +38,11 @@ async def open_clickhouse_of(settings: Settings, embedded: EmbeddedParts | None)
 async def open_sink(settings: Settings, *, kafka: bool) -> AsyncIterator[Sink]:
     """The topics, in Kafka or as files."""
     if not kafka:
-        yield SpoolSink(topics_folder(settings), fsync=settings.engine.durability != "process")
+        spool = SpoolSink(topics_folder(settings), fsync=settings.engine.durability != "process")
+        try:
+            yield spool
+        finally:
+            await spool.close()
         return
     await create_topics_of(settings)
     async with open_producer(settings) as sink:

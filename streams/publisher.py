@@ -215,8 +215,11 @@ class Publisher:
         now = _now()
         if now < self._lease_until:
             return
+        has_lapsed = bool(self._leased) and now >= self._lease_until + LEASE_S * 2 / 3
         self._leased = {shard for shard in self._shards if await self._outbox.lease(shard, LEASE_S)}
         self._heard.keep(self._leased)
+        if has_lapsed:  # others may have had it meanwhile, and published what we were told
+            self._heard.must_read(self._leased)
         self._lease_until = now + LEASE_S / 3
 
     async def _let_go(self) -> None:

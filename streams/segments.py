@@ -19,6 +19,11 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.jsonl"))
 
 
+def next_segment(path: Path) -> Path:
+    """The one that follows a segment."""
+    return path.with_stem(f"{int(path.stem) + 1:08d}")
+
+
 @contextmanager
 def locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
     """Keep other writers out, in this process too; without waiting, whether that was possible at once."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from streams.segments import cut_torn_tail, locked, segments
+from streams.segments import cut_torn_tail, locked, next_segment, segments
 from streams.topics import Messages
 
 #: A segment is closed at this size; small enough to open in an editor's pager, large enough to be few.
@@ -36,6 +36,8 @@ class SpoolSink:
             if is_ours:
                 segment = self._last.get(topic)
                 if segment is None or segment.size >= self._segment_bytes or not segment.is_as_left():
+                    if segment is not None:
+                        segment.file.close()
                     segment = self._last[topic] = self._opened(self._folder / topic)
                 segment.append(data)
                 if self._fsync:
@@ -47,13 +49,17 @@ class SpoolSink:
         path = found[-1] if found else folder / "00000000.jsonl"
         # Before the segment is closed: readers stop before half a line, and would never reach the next segment.
         if path.exists() and cut_torn_tail(path) >= self._segment_bytes:
-            path = folder / f"{int(path.stem) + 1:08d}.jsonl"
+            path = next_segment(path)
         return _Segment(path)
 
     async def close(self) -> None:
-        """Let go of the files."""
-        while self._last:
-            self._last.popitem()[1].file.close()
+        """Let go of the files, once nobody writes to them."""
+        for topic in list(self._last):
+            await asyncio.to_thread(self._close, topic)
+
+    def _close(self, topic: str) -> None:
+        with locked(self._folder / topic):
+            self._last.pop(topic).file.close()
 
 
 class _Segment:
@@ -61,7 +67,7 @@ class _Segment:
 
     def __init__(self, path: Path) -> None:
         self.file = path.open("ab", buffering=0)
-        self._path = path
+        self._path, self._next = path, next_segment(path)
         found = os.fstat(self.file.fileno())
         self.size, self._inode = found.st_size, found.st_ino
 
@@ -71,7 +77,7 @@ class _Segment:
             found = os.stat(self._path)
         except FileNotFoundError:
             return False
-        return found.st_size == self.size and found.st_ino == self._inode
+        return found.st_size == self.size and found.st_ino == self._inode and not self._next.exists()
 
     def append(self, data: bytes) -> None:
         """Write it all; what a failure leaves of it changes the size, so that it is seen and cut off."""

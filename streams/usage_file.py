@@ -36,8 +36,13 @@ class UsageFile:
             yield records
 
     def records(self) -> Iterator[bytes]:
-        """The same, one by one."""
-        return chain.from_iterable(self.blocks())
+        """The same, one by one.
+
+        Raises:
+            UsageFileError: see `check`.
+        """
+        yield from chain.from_iterable(self.blocks())
+        self.check()
 
     def count(self) -> int:
         """How many records it holds, by its lines."""

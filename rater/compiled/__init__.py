@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
 PARTS: Final = (
-    "blake2b", "call", "charged", "column", "digests", "event", "fields", "lane", "price", "recent", "rows", "scan",
-    "scanned", "sift", "streamer", "streamer_scan", "text",
+    "blake2b", "call", "call_rows", "charged", "column", "digests", "event", "fields", "lane", "price", "recent",
+    "rows", "scan", "scanned", "sift", "streamer", "streamer_scan", "text",
 )  # fmt: skip
 
 #: Whether the compiled parts are at work.

@@ -37,3 +37,4 @@ async def file_demo(settings: Settings, *, as_json: bool, events: int) -> None:
         fed = await feed_files(engine, [folder / name for name in RECORDS], settings.intake.tenant)
         summary = await gather(engine.clickhouse, settings, fed)
     show(summary, as_json=as_json, next_commands=next_commands("run", settings, summary.first_suspends))
+    fed.check()

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rater.errors import UsageFileError
 from rater.pipeline.tally import Tally
 from streams.engine import Engine
-from streams.file_door import FileDoor, unfinished
+from streams.file_door import FileDoor
+from streams.file_progress import unfinished
 from streams.usage_file import UsageFile
 
 
@@ -52,22 +53,22 @@ async def feed_files(engine: Engine, files: Sequence[Path], tenant: str = "", so
     fed = Fed()
     with progress_bar() as progress:
         for path in files:
-            file = UsageFile(path)
+            file, door = UsageFile(path), FileDoor(path, settings.data / "files", intake)
             total = file.count()
-            try:
-                file.check()  # before any of it is charged: what stands before the damage may be wrong too
-            except UsageFileError as error:
-                fed.faults.append(f"{error}; none of it was rated")
-                continue
-            door = FileDoor(path, settings.data / "files", intake)
-            task = progress.add_task(path.name, total=total, completed=door.progress.position, rate=0.0)
+            task = progress.add_task(path.name, total=total, completed=door.read, rate=0.0)
             started = time.perf_counter()
 
             def advance(task: TaskID = task, door: FileDoor = door, started: float = started) -> None:
                 seconds = max(time.perf_counter() - started, 1e-9)
                 progress.update(task, completed=door.read, rate=door.tally.events / seconds)
 
-            fed.tally.add(await door.run(engine.pipeline, engine.sink, engine.parts.clock_ms, engine.crew, advance))
+            try:
+                if not door.is_begun:  # before any of it is charged: what stands before the damage may be wrong too
+                    file.check()
+                await door.run(engine.pipeline, engine.sink, engine.parts.clock_ms, engine.crew, advance)
+            except UsageFileError as error:
+                fed.faults.append(f"{error}; {door.read:,} of its records were rated")
+            fed.tally.add(door.tally)
             fed.seconds += time.perf_counter() - started
     await engine.settle_down()
     if not unfinished(settings.data / "files"):

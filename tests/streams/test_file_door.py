@@ -284,6 +284,22 @@ async def test_gzip_and_csv_give_the_same_events_as_plain_lines(redis: Any, tmp_
             assert tally.adds_up
 
 
+async def test_progress_keeps_its_length_while_a_run_goes_on(bench: Bench, tmp_path: Path) -> None:
+    """So that no power cut leaves a gap at its end."""
+    await bench.wallet("w", "1000.00", "sim-1")
+    path = write(tmp_path / "usage.jsonl", [usage(str(number), "sim-1", 1) for number in range(130)])
+    door, found = door_of(path, tmp_path, batch_events=1), list[bytes]()
+
+    def look() -> None:
+        found.extend(one.read_bytes() for one in (tmp_path / "progress").glob("*.json"))
+
+    await door.run(await bench.pipeline(), SpoolSink(tmp_path), lambda: NOW_MS, on_progress=look)
+    assert len({len(one) for one in found}) == 1
+    positions = [orjson.loads(one)["position"] for one in found]
+    assert positions == sorted(positions)
+    assert positions[-1] == 130
+
+
 @pytest.mark.parametrize("kept", [20, 2_000, 7_000])
 async def test_what_can_be_read_of_a_damaged_file_is_rated_and_the_whole_file_adds_the_rest(
     bench: Bench, tmp_path: Path, kept: int

@@ -147,6 +147,21 @@ async def test_what_is_told_late_or_out_of_order_comes_in_order_and_once(wallets
     assert crossings(tmp_path, name) == ["suspended", "resumed"] * 3
 
 
+async def test_who_stood_still_for_longer_than_its_leases_reads_before_it_tells(
+    wallets: Wallets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = (await wallet_of_each_shard(wallets, sims=1))[0]
+    publisher = await at_rest(publisher_of(wallets, SpoolSink(tmp_path)))
+    await cross(wallets, name)  # it is told of this, and before it tells anybody it stands still
+    await wallets.redis.delete(*await wallets.redis.keys("*:lease"))
+    publisher._lease_until -= 10
+    await refill(wallets, name)
+    await publisher_of(wallets, SpoolSink(tmp_path), hears=False).drain()
+    assert crossings(tmp_path, name) == ["suspended", "resumed"]
+    await publisher.drain()
+    assert crossings(tmp_path, name) == ["suspended", "resumed"], "another told it meanwhile"
+
+
 class UnreadableOutbox(Outbox):
     """Redis is away so many times."""
 

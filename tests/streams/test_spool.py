@@ -161,6 +161,13 @@ async def test_a_topic_that_another_process_is_writing_is_waited_for_and_stops_n
     assert await _read_all(source) == [b"1", b"2", b"other"]
 
 
+async def test_a_segment_that_another_has_closed_earlier_is_not_written_to(tmp_path: Path) -> None:
+    ours, theirs, source = SpoolSink(tmp_path), SpoolSink(tmp_path, segment_bytes=10), SpoolSource(tmp_path, "reader")
+    for sink, value in ((ours, b"a long message"), (theirs, b"another"), (ours, b"last")):
+        await sink.publish({"rated": _pairs(value)})
+        assert await _read_all(source) == [value]
+
+
 @pytest.mark.parametrize("change", ["taken away", "another in its place", "half a line", "a line"])
 async def test_what_happened_to_a_segment_meanwhile_is_noticed(tmp_path: Path, change: str) -> None:
     sink = SpoolSink(tmp_path)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import datetime
 from hashlib import blake2b
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,6 +34,11 @@ from tests.rater.rating.strategies import ZONE, counters_of, placed_cases, plain
 from tests.rater.rating.test_terms import _terms
 
 pytestmark = pytest.mark.skipif(not compiled.IS_ON, reason="nothing is compiled here")
+
+
+def test_nothing_is_at_work_unless_every_part_is_there() -> None:
+    assert set(compiled.PARTS) == {path.stem for path in Path(compiled.__file__).parent.glob("*.pyx")}
+
 
 #: What a scanned event says of times that are none it reads.
 UNREAD = -1
