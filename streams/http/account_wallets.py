@@ -25,9 +25,9 @@ async def wallets(call: Call[NoForm]) -> WalletNames:
 async def open_wallet(call: Call[AccountWallet]) -> AccountWalletOut:
     """Open a wallet for an account."""
     name, form, parts = call.path["account"], call.form, parts_of(call)
-    currency = form.currency if isinstance(form.currency, str) else ""
-    if currency and not is_currency(currency):
-        raise Problem("invalid", f"{currency} is no ISO 4217 code such as EUR", "currency")
+    if isinstance(form.currency, str) and not is_currency(form.currency):
+        raise Problem("invalid", f'"{form.currency}" is no ISO 4217 code such as EUR', "currency")
+    currency = form.currency if isinstance(form.currency, str) else ""  # the account's
     await reach_account(call, name)
     await claim(call)
     opening = parts.account_wallets.open(

@@ -42,7 +42,7 @@ async def create(call: Call[NewWallet]) -> Change:
         raise Problem("not-allowed", f"this key reaches the account {call.key.account} only", "wallet")
     await call.check_wallet(form.wallet)
     if not is_currency(form.currency):
-        raise Problem("invalid", f"{form.currency} is no ISO 4217 code such as EUR", "currency")
+        raise Problem("invalid", f'"{form.currency}" is no ISO 4217 code such as EUR', "currency")
     command = _command(call, form.wallet, "create", currency=form.currency, amount=form.balance, floor=form.floor)
     return await change(call, command)
 

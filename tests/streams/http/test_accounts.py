@@ -240,6 +240,10 @@ def test_a_wallet_belongs_to_the_account_it_was_opened_for(served: Served, tree:
     south.get("/v1/sims/n2").problem(404, "not-found")
     taken = north.post("/v1/accounts/north/wallets", {"wallet": "south"}, "k2")
     taken.problem(409, "conflict", "wallet")
+    for currency in ("", "EURO"):
+        north.post("/v1/accounts/north/wallets", {"wallet": "n3", "currency": currency}, "k3").problem(
+            422, "invalid", "currency"
+        )
     dollars = north.post("/v1/accounts/north/wallets", {"wallet": "n3", "currency": "USD"}, "k3")
     dollars.problem(409, "conflict", "currency")
 
