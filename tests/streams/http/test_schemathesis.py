@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from tests.streams.http.served import Client, Served
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+#: Continuous integration makes the same calls each time; a developer's run looks further.
+SAME_EACH_TIME = ("--seed", "1") if os.environ.get("CI") else ()
 
 
 @pytest.mark.slow
