@@ -207,12 +207,12 @@ class Payer(PayerFields):
         self.is_planned = self.lives or pool is not None
         #: Whether the plan was assigned and its subscription has yet to begin.
         self.joins = self.lives and (live is None or live.subscription.assigned_ms < assignment.from_ms)
-        self.key = f"{subscriber.tenant}/{wallet.name}".encode()
-        self.text = payer_text(subscriber.tenant, subscriber.id, assignment.account, wallet.name)
+        self.key, self.text = self._begin_of(wallet.name)
 
     def begin_of(self, wallet: str) -> tuple[bytes, str]:
         """Key and beginning of the record of what a wallet decided: this one, or the one that paid before a move."""
-        if wallet == self.wallet.name:
-            return self.key, self.text
+        return (self.key, self.text) if wallet == self.wallet.name else self._begin_of(wallet)
+
+    def _begin_of(self, wallet: str) -> tuple[bytes, str]:
         of = self.subscriber
         return f"{of.tenant}/{wallet}".encode(), payer_text(of.tenant, of.id, self.assignment.account, wallet)
