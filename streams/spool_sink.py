@@ -33,16 +33,23 @@ class SpoolSink:
 
     def _append(self, topic: str, data: bytes, *, wait: bool) -> bool:
         with locked(self._folder / topic, wait=wait) as is_ours:
-            if is_ours:
-                segment = self._last.get(topic)
-                if segment is None or segment.size >= self._segment_bytes or not segment.is_as_left():
-                    if segment is not None:
-                        segment.file.close()
-                    segment = self._last[topic] = self._opened(self._folder / topic)
-                segment.append(data)
-                if self._fsync:
-                    os.fdatasync(segment.file.fileno())
-            return is_ours
+            if not is_ours:
+                return False
+            segment = self._current(topic)
+            segment.append(data)
+            if self._fsync:
+                os.fdatasync(segment.file.fileno())
+            return True
+
+    def _current(self, topic: str) -> _Segment:
+        """The topic's last segment, ours still or opened anew."""
+        segment = self._last.get(topic)
+        if segment is not None:
+            if segment.size < self._segment_bytes and segment.is_as_left():
+                return segment
+            self._last.pop(topic).file.close()
+        segment = self._last[topic] = self._opened(self._folder / topic)
+        return segment
 
     def _opened(self, folder: Path) -> _Segment:
         found = segments(folder)

@@ -84,7 +84,7 @@ class UsageFile:
                 try:
                     chunk = file.read(BLOCK_BYTES)
                 except DAMAGED as error:
-                    self._damage = str(error)
+                    self._damage = str(error) or type(error).__name__
                     return
                 if not chunk:
                     return
